@@ -1,0 +1,1 @@
+//! Checked policy to BPF program, by several backends.
