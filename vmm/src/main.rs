@@ -1,3 +1,18 @@
-//! The `ringfence` command.
+//! The `ringfence` command: parses the command line, calls one function, maps the result to an exit code.
+#![forbid(unsafe_code)]
 
-fn main() {}
+use std::process::ExitCode;
+
+use clap::Parser;
+use ringfence::cli::{self, Cli, Outcome};
+
+fn main() -> ExitCode {
+    match cli::execute(Cli::parse()) {
+        Ok(Outcome::Done) => ExitCode::SUCCESS,
+        Ok(Outcome::Deficient) => ExitCode::from(1),
+        Err(error) => {
+            eprintln!("ringfence: {error}");
+            ExitCode::from(1)
+        }
+    }
+}

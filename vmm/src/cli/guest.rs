@@ -1,0 +1,23 @@
+//! `ringfence guest`.
+
+use super::Outcome;
+
+/// Arguments of `guest`.
+#[derive(Debug, Default, clap::Args)]
+pub struct Args {}
+
+/// Why `guest` failed.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// Not written yet.
+    #[error("not written yet")]
+    Missing,
+}
+
+/// Runs the command.
+///
+/// # Errors
+/// See [`Error`].
+pub fn run(_args: &Args) -> Result<Outcome, Error> {
+    Err(Error::Missing)
+}

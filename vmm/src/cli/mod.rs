@@ -1,0 +1,71 @@
+//! The command line: one file per subcommand, thin.
+#![forbid(unsafe_code)]
+
+use clap::{Parser, Subcommand};
+
+pub mod doctor;
+pub mod guest;
+pub mod policy;
+pub mod run;
+
+/// Runs guest images on KVM with every thread of the monitor held to the few system calls its role needs.
+///
+/// Without a command: `run`, with the embedded tour guest.
+#[derive(Debug, Parser)]
+#[command(name = "ringfence", version, max_term_width = 100)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run a guest image confined
+    Run(Box<run::Args>),
+    /// Check, format and compile policies
+    Policy(policy::Args),
+    /// List the embedded guests, build a Linux guest
+    Guest(guest::Args),
+    /// Say what this host offers and lacks
+    Doctor(doctor::Args),
+}
+
+/// How a command ended, other than by an error.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// It did what was asked.
+    Done,
+    /// It looked, and what it found is not in order; it has said so.
+    Deficient,
+}
+
+/// Why a command could not do what was asked; its text is for a person.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// `policy`
+    #[error(transparent)]
+    Policy(#[from] policy::Error),
+    /// `guest`
+    #[error(transparent)]
+    Guest(#[from] guest::Error),
+    /// `doctor`
+    #[error(transparent)]
+    Doctor(#[from] doctor::Error),
+    /// `run`
+    #[error(transparent)]
+    Run(#[from] run::Error),
+}
+
+/// Carries out what the command line asks for.
+///
+/// # Errors
+/// The command's own.
+pub fn execute(cli: Cli) -> Result<Outcome, Error> {
+    match cli.command {
+        None => Ok(run::run(&run::Args::default())?),
+        Some(Command::Run(args)) => Ok(run::run(&args)?),
+        Some(Command::Policy(args)) => Ok(policy::run(&args)?),
+        Some(Command::Guest(args)) => Ok(guest::run(&args)?),
+        Some(Command::Doctor(args)) => Ok(doctor::run(&args)?),
+    }
+}

@@ -1,0 +1,1 @@
+//! The thread roles: what each owns and the loop that it runs.
