@@ -55,12 +55,16 @@ pub static GUESTS: &[Guest] = guests! {
         "nothing; the verdict is the number of processors that came up";
     "compute": "computes in ring 3 at the processor's own speed",
         "N: million rounds of xorshift64 (10)";
+    "echo": "says each line of input back, and ends on a line `quit`",
+        "nothing";
     "flood": "writes numbered lines to the serial port as fast as it can",
         "N: KiB of lines of 64 bytes (64); burst: a line in one instruction, whether the FIFO has room or not";
     "spin": "never ends: for whoever ends it from outside",
         "halt: sleeps, woken by a timer, instead of looping in ring 3";
     "panic": "prints what a panicking Linux kernel prints, and resets",
         "nothing";
+    "hostile": "touches every port and much unmapped memory, in odd sizes and places",
+        "step=N: only every Nth port and page (1); the verdict is 0x2a";
     "fault": "a triple fault: the processor shuts down",
         "nothing";
 };

@@ -37,7 +37,7 @@ const char *command_line = "";
 static const uint8_t *map_start;
 static unsigned map_stride, map_entries;
 
-void start(const uint8_t *given);
+_Noreturn void start(const uint8_t *given);
 
 static uint32_t u32_at(const uint8_t *bytes)
 {

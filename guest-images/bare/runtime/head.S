@@ -38,15 +38,15 @@ enter_pvh:
         movl    $page_directories + PAGE_PRESENT_WRITE_USER, page_pointers
         movl    $PAGE_LARGE + PAGE_PRESENT_WRITE_USER, page_directories
         lgdt    gdt_pointer
-        mov     $1f, %ebp
+        mov     $in_long_mode, %ebp
         jmp     to_long_mode
+
         .code64
-1:      mov     $stack_top, %esp
+in_long_mode:
+        mov     $stack_top, %esp
         mov     $TSS_SELECTOR, %eax
         ltr     %ax
-        call    start
-2:      hlt
-        jmp     2b
+        call    start                   # does not return
 
 /* From 32-bit protected mode, GDT loaded, to 64-bit code at EBP. Keeps EDI, needs
  * no stack. */
@@ -85,11 +85,7 @@ enter_linux64:
         push    $1f
         lretq
 1:      load_segments
-        mov     $TSS_SELECTOR, %eax
-        ltr     %ax
-        call    start
-2:      hlt
-        jmp     2b
+        jmp     in_long_mode
 
 /*
  * Another processor starts here in real mode, at TRAMPOLINE, where smp.c has
