@@ -27,16 +27,19 @@ const COMPILE: &[&str] = &[
     "-fno-stack-protector",
     "-fno-asynchronous-unwind-tables",
     "-fno-strict-aliasing",
-    "-fno-tree-loop-distribute-patterns",
     "-fcf-protection=none",
     "-fno-ident",
     "-ffunction-sections",
     "-fdata-sections",
 ];
 
+/// What only GCC has to be told: that a loop is not to become a call of memset or memcpy, which are not
+/// there.
+const COMPILE_GNU: &[&str] = &["-fno-tree-loop-distribute-patterns"];
+
 /// `-n` keeps sections together in the file instead of a page apart.
 const LINK: &[&str] =
-    &["-m64", "-static", "-no-pie", "-nostdlib", "-s", "-Wl,--build-id=none", "-Wl,--gc-sections", "-Wl,-n"];
+    &["-m64", "-static", "-nostdlib", "-s", "-Wl,--build-id=none", "-Wl,--gc-sections", "-Wl,-n"];
 
 /// The guest that the images of `boot_paths` hold.
 const BOOT_PATH_GUEST: &str = "hello";
@@ -98,6 +101,9 @@ impl Toolchain {
         let object = self.out.join(format!("{}.o", place.display().to_string().replace('/', "-")));
         let mut command = self.compiler.to_command();
         command.args(COMPILE).arg("-I").arg(self.bare.join("runtime"));
+        if self.compiler.is_like_gnu() {
+            command.args(COMPILE_GNU);
+        }
         command.arg("-c").arg(source).arg("-o").arg(&object);
         run(&mut command, &format!("compile {}", source.display()))?;
         Ok(object)
