@@ -19,6 +19,9 @@
 #define I8042_PULSE 0xf0        /* and above: pulses output lines, reset among them */
 #define GARBAGE 0x5a5a5a5a5a5a5a5a /* resets nothing through ports 0x64, 0x92, 0xcf9 */
 #define MSR_INSTRUCTION_BYTES 2
+#define CPUID_ADDRESS_SIZES 0x80000008
+#define BITS_WITHOUT_CPUID 36
+#define FOUR_GIB_BIT 32
 
 /* The hole below 4 GiB, up to the I/O APIC, which is the kernel's, not the monitor's. */
 #define HOLE_START 0xc0000000
@@ -176,6 +179,14 @@ static bool touch_page(uint64_t page)
         return true;
 }
 
+/* Addresses of more bits than this are no addresses: they fault in the page tables. */
+static unsigned physical_address_bits(void)
+{
+        uint32_t leaf = CPUID_ADDRESS_SIZES, b, c, d;
+        asm volatile("cpuid" : "+a"(leaf), "=b"(b), "=c"(c), "=d"(d));
+        return leaf & 0xff ? leaf & 0xff : BITS_WITHOUT_CPUID;
+}
+
 /* The edge of each region: accesses half in memory and half in nothing. */
 static uint64_t touch_edges(void)
 {
@@ -197,13 +208,12 @@ static uint64_t touch_edges(void)
 
 static void every_hole(uint64_t step)
 {
-        static const uint64_t far[] = {0x1000000000, 0x2000000000, 0x3ffffff000};
         uint64_t count = touch_edges();
 
         for (uint64_t page = HOLE_START; page < HOLE_END; page += step * HOLE_STRIDE)
                 count += touch_page(page);
-        for (unsigned i = 0; i < sizeof(far) / sizeof(*far); i++)
-                count += touch_page(far[i]);
+        for (unsigned bit = FOUR_GIB_BIT; bit < physical_address_bits(); bit++)
+                count += touch_page((2ull << bit) - 2 * PAGE_BYTES);
         report("pages where no memory is, with 1 to 8 bytes and across their ends", count);
 }
 

@@ -13,7 +13,6 @@
 #define MCR_INTERRUPTS 0x0b     /* DTR, RTS, and OUT2: the gate of the IRQ line */
 #define PAGE_BYTES 4096
 #define FOUR_GIB 0x100000000
-#define MAX_TO_TRY 1            /* without a table, is APIC 1 there? */
 
 static volatile unsigned ticks, serial_interrupts;
 
@@ -107,18 +106,19 @@ void ap_main(unsigned number)
 
 static void show_processors(void)
 {
-        uint8_t others[MAX_CPUS] = {1};
+        uint8_t others[MAX_CPUS];
         int found = mp_table(others, MAX_CPUS);
 
-        if (found < 0)
-                print("  cpus      no table of them; asking APIC 1 whether it is there\n");
-        else
-                print("  cpus      %u in the MP table\n", (uint64_t)found + 1);
+        if (found < 0) {
+                print("  cpus      this one; no table names others\n");
+                return;
+        }
+        print("  cpus      %u in the MP table\n", (uint64_t)found + 1);
         if (!found)
                 return;
         ap_wake(others[0]);
         if (!ap_wait(1))
-                print("            no second processor answered\n");
+                print("            the second processor did NOT answer\n");
 }
 
 void guest(void)

@@ -66,7 +66,7 @@ enum uart {
 /* Writes bytes, a FIFO's worth at a time, each time the transmitter is empty. */
 void serial_write(const char *bytes, size_t count);
 
-/* Prints; knows %s, %u (uint64_t), %x (uint64_t) and %%. At most 200 bytes. */
+/* Prints; knows %s, %u (uint64_t), %x (uint64_t) and %%. */
 void print(const char *format, ...);
 
 /* ---- boot.c: what the monitor told us ----------------------------------- */
@@ -84,6 +84,8 @@ struct region {
 
 /* The memory map's region of this number; false after the last. */
 bool memory_region(unsigned number, struct region *region);
+
+/* ---- arguments.c: the command line's words -------------------------------- */
 
 /* The first word of the command line that is a decimal number, or `otherwise`. */
 uint64_t argument_number(uint64_t otherwise);

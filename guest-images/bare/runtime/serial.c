@@ -3,7 +3,6 @@
 
 #include <stdarg.h>
 
-#define LINE_BYTES 200
 #define FCR_ENABLE 0x01
 
 void serial_write(const char *bytes, size_t count)
@@ -22,58 +21,72 @@ void serial_write(const char *bytes, size_t count)
         }
 }
 
-struct line {
-        char bytes[LINE_BYTES];
-        size_t length;
+/* What is not yet written: sent whenever a FIFO is full of it, so that the first
+ * bytes are on their way before the last are known. */
+struct pending {
+        char bytes[UART_FIFO_BYTES];
+        size_t count;
 };
 
-static void put(struct line *line, char byte)
+static void flush(struct pending *pending)
 {
-        if (byte == '\n') /* as terminals want it */
-                put(line, '\r');
-        if (line->length < LINE_BYTES)
-                line->bytes[line->length++] = byte;
+        serial_write(pending->bytes, pending->count);
+        pending->count = 0;
 }
 
-static void put_number(struct line *line, uint64_t value, unsigned base)
+static void put_byte(struct pending *pending, char byte)
 {
-        char digits[20];
+        pending->bytes[pending->count++] = byte;
+        if (pending->count == UART_FIFO_BYTES)
+                flush(pending);
+}
+
+static void put(struct pending *pending, char byte)
+{
+        if (byte == '\n') /* as terminals want it */
+                put_byte(pending, '\r');
+        put_byte(pending, byte);
+}
+
+static void put_number(struct pending *pending, uint64_t value, unsigned base)
+{
+        char digits[20]; /* of 2^64 in decimal */
         int count = 0;
         do {
                 digits[count++] = "0123456789abcdef"[value % base];
                 value /= base;
         } while (value);
         while (count)
-                put(line, digits[--count]);
+                put(pending, digits[--count]);
 }
 
 void print(const char *format, ...)
 {
-        struct line line;
+        struct pending pending;
         va_list arguments;
 
-        line.length = 0; /* and no more: zeroing 200 bytes is slow in an emulated ring 0 */
+        pending.count = 0;
         va_start(arguments, format);
         for (; *format; format++) {
                 if (*format != '%') {
-                        put(&line, *format);
+                        put(&pending, *format);
                         continue;
                 }
                 switch (*++format) {
                 case 's':
                         for (const char *text = va_arg(arguments, const char *); *text; text++)
-                                put(&line, *text);
+                                put(&pending, *text);
                         break;
                 case 'u':
-                        put_number(&line, va_arg(arguments, uint64_t), 10);
+                        put_number(&pending, va_arg(arguments, uint64_t), 10);
                         break;
                 case 'x':
-                        put_number(&line, va_arg(arguments, uint64_t), 16);
+                        put_number(&pending, va_arg(arguments, uint64_t), 16);
                         break;
                 default:
-                        put(&line, *format);
+                        put(&pending, *format);
                 }
         }
         va_end(arguments);
-        serial_write(line.bytes, line.length);
+        flush(&pending);
 }

@@ -11,11 +11,17 @@
 #define PROCESSOR_ENABLED 1
 #define PROCESSOR_BOOT 2
 
+/* A read of an unused port leaves the guest, which takes a microsecond or ten: so
+ * many are a wait of some seconds, for a processor that never comes. */
+#define UNUSED_PORT 0x80
+#define PATIENCE 500000
+
 enum {
         ICR_INIT = 0x4500,
         ICR_STARTUP = 0x4600,
 };
 
+/* Only the beginning of it. */
 struct floating_pointer {
         uint32_t signature, table;
 };
@@ -94,12 +100,10 @@ void ap_wake(uint8_t target)
 
 bool ap_wait(unsigned count)
 {
-        /* A read of an unused port costs some microseconds everywhere: a clock good
-         * enough for giving up after a fraction of a second. */
-        for (unsigned patience = 50000; patience; patience--) {
+        for (unsigned patience = PATIENCE; patience; patience--) {
                 if (arrived >= count)
                         return true;
-                inb(0x80);
+                inb(UNUSED_PORT);
         }
         return false;
 }
