@@ -7,8 +7,7 @@
  */
 #include "bare.h"
 
-#define PORT 0x80               /* the POST card's: no device here */
-#define UNMAPPED 0xd0000000     /* in the hole below 4 GiB, where no memory is */
+#define PORT 0x80 /* the POST card's: no device here */
 
 static void port_exits(uint64_t count)
 {

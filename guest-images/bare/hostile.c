@@ -96,7 +96,7 @@ static void strings(void)
 {
         static const uint16_t ports[] = {0x80, 0x70, I8042_DATA, UART_DATA, UART_LSR, UART + 7, 0x5000, 0xfffe};
         static const unsigned sizes[] = {1, 2, 4};
-        void *nowhere = map(HOLE_START + 0x8000000);
+        void *nowhere = map(UNMAPPED);
         uint64_t count = 0;
 
         for (unsigned i = 0; i < sizeof(ports) / sizeof(*ports); i++) {

@@ -60,7 +60,7 @@ pub static GUESTS: &[Guest] = guests! {
     "flood": "writes numbered lines to the serial port as fast as it can",
         "N: KiB of lines of 64 bytes (64); burst: a line in one instruction, whether the FIFO has room or not";
     "spin": "never ends: for whoever ends it from outside",
-        "halt: sleeps, woken by a timer, instead of looping in ring 3";
+        "halt: sleeps, woken by a timer, instead of looping in ring 3; beat: says a number 20 times a second";
     "panic": "prints what a panicking Linux kernel prints, and resets",
         "nothing";
     "hostile": "touches every port and much unmapped memory, in odd sizes and places",

@@ -111,7 +111,8 @@ struct trap {
 /* Has exceptions or interrupts of a vector handled. Unhandled ones end the guest. */
 void on_trap(unsigned vector, void (*handler)(struct trap *));
 
-/* Calls work(argument) in ring 3, interrupts off, and returns its result. */
+/* Calls work(argument) in ring 3 and returns its result. Interrupts are taken there
+ * if they are on; they are off afterwards. */
 uint64_t in_ring3(uint64_t (*work)(uint64_t), uint64_t argument);
 
 static inline void interrupts_on(void) { asm volatile("sti" : : : "memory"); }

@@ -23,6 +23,9 @@
 #define PAGE_PRESENT_WRITE_USER 0x07
 #define PAGE_LARGE 0x80
 
+/* In the hole below 4 GiB, where monitors put neither memory nor devices. */
+#define UNMAPPED 0xf0000000
+
 #define STACK_BYTES 4096
 
 /* Where the first instructions of the other processors are copied: a page below

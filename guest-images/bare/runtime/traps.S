@@ -64,7 +64,7 @@ in_ring3:
         mov     %rsp, tss_rsp0
         push    $USER_DATA_SELECTOR
         push    $user_stack_top
-        push    $2                      # RFLAGS: interrupts off
+        pushf                           # interrupts on or off, as now
         push    $USER_CODE_SELECTOR
         push    $1f
         mov     %rdi, %rax
