@@ -1,4 +1,17 @@
-//! Classic BPF programs: instructions, an interpreter and a disassembler.
+//! Classic BPF programs: what the kernel accepts, what a program answers for a call, and how it reads.
+//!
+//! An instruction is decoded in one place ([`Operation::decode`]); all else works on what it yields, so that no two
+//! parts of this can disagree on what an opcode means.
+
+mod interpret;
+mod operation;
+mod program;
+mod validate;
+
+pub use interpret::{Evaluation, Fault, interpret};
+pub use operation::{Arithmetic, Comparison, DATA_LENGTH, Operand, Operation, Register, Source};
+pub use program::Program;
+pub use validate::{Invalid, Reason, validate};
 
 /// One instruction, `struct sock_filter` (Linux `include/uapi/linux/filter.h`).
 pub use seccompiler::sock_filter as Instruction;
@@ -6,3 +19,18 @@ pub use seccompiler::sock_filter as Instruction;
 /// The most instructions that the kernel takes in one program: `BPF_MAXINSNS`, Linux
 /// `include/uapi/linux/bpf_common.h`.
 pub const MAX_INSTRUCTIONS: usize = 4096;
+
+/// Words of scratch memory: `BPF_MEMWORDS`, Linux `include/uapi/linux/filter.h`.
+pub const MEMORY_WORDS: u32 = 16;
+
+/// An instruction that does not branch.
+pub(crate) const fn statement(code: u32, k: u32) -> Instruction {
+    branch(code, k, 0, 0)
+}
+
+/// A conditional jump: over `jt` instructions where the comparison with `k` holds, over `jf` where not.
+pub(crate) const fn branch(code: u32, k: u32, jt: u8, jf: u8) -> Instruction {
+    // Opcodes have 16 bits in the kernel's structure and 32 in libc's constants.
+    let [low, high, ..] = code.to_le_bytes();
+    Instruction { code: u16::from_le_bytes([low, high]), jt, jf, k }
+}

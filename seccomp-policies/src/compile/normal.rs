@@ -1,0 +1,124 @@
+//! Conditions in disjunctive normal form: alternatives, each a list of tests that must all hold.
+
+use crate::language::{Condition, Relation, Test};
+
+/// Tests that must all hold; none at all holds for every call.
+pub(super) type Alternative = Vec<Test>;
+
+/// The alternatives of a condition; none at all for one that never holds.
+///
+/// Their number is what [`count`] says, which its caller bounds first.
+pub(super) fn alternatives(condition: &Condition) -> Vec<Alternative> {
+    expand(condition, false)
+}
+
+/// How many alternatives the condition has; `usize::MAX` where they are more than can be counted.
+pub(super) fn count(condition: &Condition) -> usize {
+    count_signed(condition, false)
+}
+
+fn expand(condition: &Condition, negated: bool) -> Vec<Alternative> {
+    match (condition, negated) {
+        (Condition::Always, false) => vec![vec![]],
+        (Condition::Always, true) => vec![],
+        (Condition::Test(test), false) => vec![vec![*test]],
+        (Condition::Test(test), true) => negate(*test).into_iter().map(|test| vec![test]).collect(),
+        (Condition::Not(part), _) => expand(part, !negated),
+        (Condition::Any(parts), false) | (Condition::All(parts), true) => {
+            parts.iter().flat_map(|part| expand(part, negated)).collect()
+        }
+        (Condition::All(parts), false) | (Condition::Any(parts), true) => {
+            parts.iter().fold(vec![vec![]], |so_far, part| multiply(&so_far, &expand(part, negated)))
+        }
+    }
+}
+
+fn count_signed(condition: &Condition, negated: bool) -> usize {
+    match (condition, negated) {
+        (Condition::Always, _) => usize::from(!negated),
+        (Condition::Test(_), false) => 1,
+        (Condition::Test(test), true) => negate(*test).len(),
+        (Condition::Not(part), _) => count_signed(part, !negated),
+        (Condition::Any(parts), false) | (Condition::All(parts), true) => {
+            parts.iter().fold(0, |sum: usize, part| sum.saturating_add(count_signed(part, negated)))
+        }
+        (Condition::All(parts), false) | (Condition::Any(parts), true) => {
+            parts.iter().fold(1, |product: usize, part| product.saturating_mul(count_signed(part, negated)))
+        }
+    }
+}
+
+/// Every pair of alternatives, joined.
+fn multiply(left: &[Alternative], right: &[Alternative]) -> Vec<Alternative> {
+    left.iter()
+        .flat_map(|first| right.iter().map(move |second| first.iter().chain(second).copied().collect()))
+        .collect()
+}
+
+/// Tests of which one holds exactly where the test does not.
+///
+/// A negated mask has no test of its own, in seccompiler as in most: some bit of it must differ, which is one
+/// test for each bit.
+fn negate(test: Test) -> Vec<Test> {
+    let with = |relation| Test { relation, ..test };
+    match test.relation {
+        Relation::Equal(value) => vec![with(Relation::NotEqual(value))],
+        Relation::NotEqual(value) => vec![with(Relation::Equal(value))],
+        Relation::Less(value) => vec![with(Relation::GreaterOrEqual(value))],
+        Relation::LessOrEqual(value) => vec![with(Relation::Greater(value))],
+        Relation::Greater(value) => vec![with(Relation::LessOrEqual(value))],
+        Relation::GreaterOrEqual(value) => vec![with(Relation::Less(value))],
+        Relation::Masked { mask, value } => (0..u64::BITS)
+            .map(|bit| 1 << bit)
+            .filter(|bit| mask & bit != 0)
+            .map(|bit| with(Relation::Masked { mask: bit, value: !value & bit }))
+            .collect(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::call::Call;
+    use crate::language::Width;
+
+    fn test(relation: Relation) -> Condition {
+        Condition::Test(Test { argument: 0, width: Width::Bits64, relation })
+    }
+
+    fn with_argument(value: u64) -> Call {
+        Call { number: 0, arch: 0, instruction_pointer: 0, arguments: [value, 0, 0, 0, 0, 0] }
+    }
+
+    #[test]
+    fn always_is_one_alternative_without_tests_and_its_negation_none() {
+        assert_eq!(alternatives(&Condition::Always), vec![Vec::new()]);
+        assert!(alternatives(&Condition::Not(Box::new(Condition::Always))).is_empty());
+    }
+
+    #[test]
+    fn a_negated_mask_becomes_a_test_for_each_of_its_bits() {
+        let condition = Condition::Not(Box::new(test(Relation::Masked { mask: 0b101, value: 0b001 })));
+        let found = alternatives(&condition);
+        assert_eq!(found.len(), 2);
+        for value in 0..8 {
+            let holds = found.iter().any(|tests| tests.iter().all(|test| test.holds(&with_argument(value))));
+            assert_eq!(holds, value & 0b101 != 0b001, "{value:#b}");
+        }
+    }
+
+    #[test]
+    fn count_says_how_many_alternatives_there_will_be() {
+        let either = Condition::Any(vec![test(Relation::Equal(1)), test(Relation::Less(9))]);
+        let condition =
+            Condition::All(vec![either.clone(), Condition::Not(Box::new(either.clone())), either.clone()]);
+        assert_eq!(count(&condition), alternatives(&condition).len());
+        assert_eq!(count(&condition), 4);
+    }
+
+    #[test]
+    fn count_of_a_condition_that_explodes_stops_at_the_largest_number() {
+        let either = Condition::Any((0..16).map(|value| test(Relation::Equal(value))).collect());
+        assert_eq!(count(&Condition::All(vec![either; 40])), usize::MAX);
+    }
+}

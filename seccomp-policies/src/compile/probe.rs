@@ -1,0 +1,176 @@
+//! Calls around everything that a policy's text compares with, and a program's answers to them.
+
+use std::collections::BTreeSet;
+
+use super::normal;
+use crate::action::Action;
+use crate::bpf::{Fault, Instruction, Invalid, interpret, validate};
+use crate::call::Call;
+use crate::language::{Condition, Policy, Relation, Rule, Test, Width};
+use crate::syscalls::Arch;
+
+/// Bit of a call number that marks the x32 ABI: `__X32_SYSCALL_BIT`, Linux
+/// `arch/x86/include/uapi/asm/unistd.h`.
+const X32: u32 = 0x4000_0000;
+
+/// What an upper half holds that the kernel is to ignore, or not.
+const GARBAGE: u64 = 0xdead_beef_0000_0000;
+
+/// Alternatives of one rule that calls are built for; of more, these are taken evenly.
+const MAX_ALTERNATIVES: usize = 64;
+
+/// A program that does not mean what its policy means.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Unfaithful {
+    /// The kernel would refuse it.
+    #[error(transparent)]
+    Invalid(#[from] Invalid),
+    /// It could not be run to its end.
+    #[error(transparent)]
+    Fault(#[from] Fault),
+    /// It answers a call otherwise than the policy does.
+    #[error(transparent)]
+    Disagreement(#[from] Disagreement),
+}
+
+/// A call on which a program and its policy differ.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("for {call:x?} the policy says {expected}, its program returns {answered:#x}")]
+pub struct Disagreement {
+    /// The call.
+    pub call: Call,
+    /// What the policy says.
+    pub expected: Action,
+    /// What the program returns.
+    pub answered: u32,
+}
+
+/// Holds a program against what a policy says of each call.
+///
+/// # Errors
+/// [`Unfaithful`] for the first call on which they differ, or a program that the kernel would refuse.
+pub fn verify(program: &[Instruction], policy: &Policy, calls: &[Call]) -> Result<(), Unfaithful> {
+    validate(program)?;
+    for call in calls {
+        let expected = policy.decide(call);
+        let answered = interpret(program, call)?.value;
+        if answered != expected.to_return_value() {
+            return Err(Disagreement { call: *call, expected, answered }.into());
+        }
+    }
+    Ok(())
+}
+
+/// Calls chosen around the policy's numbers and constants: each just inside and just outside, with other
+/// bits in the upper halves, under the x32 ABI, and from another architecture.
+pub fn probes(policy: &Policy) -> Vec<Call> {
+    let mut calls = numbers(policy);
+    for rule in &policy.rules {
+        let values = interesting_values(policy, rule.call.number);
+        for base in bases(rule, policy.arch) {
+            calls.push(base);
+            calls.extend(values.iter().map(|&(argument, value)| with_argument(base, argument, value)));
+        }
+    }
+    calls
+}
+
+/// Each number of the policy and its neighbours, with no argument set, in every way to make a call.
+fn numbers(policy: &Policy) -> Vec<Call> {
+    let foreign = match policy.arch {
+        Arch::X86_64 => Arch::Aarch64,
+        Arch::Aarch64 => Arch::X86_64,
+    };
+    // i386, the other table of calls that an x86_64 kernel serves: AUDIT_ARCH_I386.
+    let archs = [policy.arch.audit_value(), foreign.audit_value(), 0x4000_0003, 0];
+    let named = policy.rules.iter().map(|rule| rule.call.number);
+    let near = named.flat_map(|number| [number.saturating_sub(1), number, number.saturating_add(1)]);
+    let numbers: BTreeSet<u32> = near
+        .chain([0, X32 - 1, X32, 0x7fff_ffff, 0x8000_0000, u32::MAX])
+        .flat_map(|number| [number, number | X32])
+        .collect();
+    numbers
+        .into_iter()
+        .flat_map(|number| archs.map(|arch| Call { number, arch, instruction_pointer: 0, arguments: [0; 6] }))
+        .collect()
+}
+
+/// Calls that the rule matches, one for each alternative of its condition where one is found.
+fn bases(rule: &Rule, arch: Arch) -> Vec<Call> {
+    let blank = Call {
+        number: rule.call.number,
+        arch: arch.audit_value(),
+        instruction_pointer: 0x7fff_0000_1000,
+        arguments: [0; 6],
+    };
+    if normal::count(&rule.condition) > super::reference::MAX_ALTERNATIVES {
+        return vec![blank];
+    }
+    let alternatives = normal::alternatives(&rule.condition);
+    let step = alternatives.len().div_ceil(MAX_ALTERNATIVES).max(1);
+    alternatives.iter().step_by(step).map(|tests| satisfy(blank, tests)).collect()
+}
+
+/// Sets each argument to a value that passes all its tests, if one of those near their constants does.
+fn satisfy(mut call: Call, tests: &[Test]) -> Call {
+    for argument in 0..6 {
+        let of_argument: Vec<&Test> = tests.iter().filter(|test| test.argument == argument).collect();
+        let passing = of_argument
+            .iter()
+            .flat_map(|test| around(test.relation, test.width))
+            .map(|value| with_argument(call, argument, value))
+            .find(|candidate| of_argument.iter().all(|test| test.holds(candidate)));
+        call = passing.unwrap_or(call);
+    }
+    call
+}
+
+/// Argument and value: every value around a constant that some rule compares that argument of the call with.
+fn interesting_values(policy: &Policy, number: u32) -> BTreeSet<(u8, u64)> {
+    policy
+        .rules
+        .iter()
+        .filter(|rule| rule.call.number == number)
+        .flat_map(|rule| tests(&rule.condition))
+        .flat_map(|test| {
+            around(test.relation, test.width).into_iter().map(move |value| (test.argument, value))
+        })
+        .collect()
+}
+
+/// Every test of the condition, whichever way it counts.
+fn tests(condition: &Condition) -> Vec<Test> {
+    match condition {
+        Condition::Always => Vec::new(),
+        Condition::Test(test) => vec![*test],
+        Condition::All(parts) | Condition::Any(parts) => parts.iter().flat_map(tests).collect(),
+        Condition::Not(part) => tests(part),
+    }
+}
+
+/// Values just inside and just outside, then each with another upper half.
+fn around(relation: Relation, width: Width) -> Vec<u64> {
+    let near: Vec<u64> = match relation {
+        Relation::Equal(value)
+        | Relation::NotEqual(value)
+        | Relation::Less(value)
+        | Relation::LessOrEqual(value)
+        | Relation::Greater(value)
+        | Relation::GreaterOrEqual(value) => {
+            vec![value, value.wrapping_sub(1), value.wrapping_add(1), 0, u64::MAX]
+        }
+        Relation::Masked { mask, value } => {
+            let bits = (0..u64::BITS).map(|bit| 1 << bit).filter(|bit| mask & bit != 0);
+            bits.map(|bit| value ^ bit).chain([value, value | !mask, 0, u64::MAX]).collect()
+        }
+    };
+    near.into_iter()
+        .map(|value| value & width.mask())
+        .flat_map(|value| [value, value ^ GARBAGE, value ^ (1 << 32), value ^ (1 << 63), value << 32])
+        .collect()
+}
+
+fn with_argument(mut call: Call, argument: u8, value: u64) -> Call {
+    call.arguments[usize::from(argument)] = value;
+    call
+}

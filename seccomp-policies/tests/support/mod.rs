@@ -1,0 +1,6 @@
+//! What several of these tests share: programs in short form, made-up policies, and the running kernel.
+#![allow(dead_code, unreachable_pub, reason = "each test file is a crate that uses its part of this")]
+
+pub mod arbitrary;
+pub mod kernel;
+pub mod program;
