@@ -94,7 +94,7 @@ uint64_t argument_value(const char *name, uint64_t otherwise);
 /* Whether `word` is on the command line. */
 bool argument_given(const char *word);
 
-/* ---- memory.c ------------------------------------------------------------ */
+/* ---- memory.c: page tables ------------------------------------------------------------ */
 
 /* Makes the 2 MiB around a physical address, up to 512 GiB, accessible at that
  * address. NULL if it is beyond, or out of page tables (15 GiB touched). */
@@ -154,7 +154,7 @@ void pit_start(uint32_t hertz);
 int mp_table(uint8_t *apic_ids, int most);
 /* INIT and SIPI to a processor; it then calls ap_main() with a number from 0. */
 void ap_wake(uint8_t apic_id);
-/* Waits a bounded time until this many have called ap_main(). */
+/* Waits a bounded time until this many have come back from ap_main(). */
 bool ap_wait(unsigned count);
 /* The guest's: what another processor does. Returning halts it. */
 void ap_main(unsigned number);

@@ -16,6 +16,14 @@ void on_trap(unsigned vector, void (*handler)(struct trap *))
         handlers[vector] = handler;
 }
 
+/* What an interrupt controller delivers when the cause has gone meanwhile: the
+ * PICs on their last lines, the local APIC on the vector that apic.c gave it, which
+ * is the second of these. There is nothing to handle and nothing to acknowledge. */
+static bool is_spurious(uint64_t vector)
+{
+        return vector == IRQ_BASE + 7 || vector == IRQ_BASE + 15;
+}
+
 /* Called by traps.S for every vector below VECTORS. */
 void trap(struct trap *trap)
 {
@@ -25,6 +33,8 @@ void trap(struct trap *trap)
                 handlers[trap->vector](trap);
                 return;
         }
+        if (is_spurious(trap->vector))
+                return;
         print("unexpected exception or interrupt %u, error %x, at %x\n", trap->vector, trap->error, trap->rip);
         finish(VERDICT_UNEXPECTED);
 }
