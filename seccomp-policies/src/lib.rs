@@ -8,6 +8,8 @@ pub mod action;
 pub mod bpf;
 pub mod call;
 pub mod compile;
+pub mod constants;
 pub mod embed;
 pub mod language;
+pub mod prove;
 pub mod syscalls;

@@ -1,5 +1,41 @@
 //! The policy language: text in, a checked policy out.
+//!
+//! The reference with all rules and messages is `docs/policy-language.md`.
 
+mod check;
+mod diagnostics;
+mod lexer;
+mod lines;
+mod load;
+mod parser;
 mod policy;
+mod print;
+mod suggest;
+mod syntax;
 
+use std::path::Path;
+
+pub use check::Checked;
+pub use diagnostics::{Diagnostic, Diagnostics, Label, Severity, Source};
 pub use policy::{Condition, Otherwise, Outcome, Policy, Relation, Rule, Slot, Test, Tier, Width};
+
+use crate::syscalls::Arch;
+
+/// Reads and checks a policy file and everything that it includes.
+///
+/// # Errors
+/// Everything that is wrong with the text, and files that cannot be read.
+pub fn load(path: &Path, arch: Arch) -> Result<Checked, Diagnostics> {
+    let folder = path.parent().unwrap_or(Path::new("")).to_owned();
+    let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    check::check(load::load(&name, &load::Files { folder }), arch)
+}
+
+/// Checks a policy from memory: `sources` holds the text of `root` and of every file that it includes, by the names
+/// that [`Checked::sources`] gives. Nothing is read from disk; a `frequency` path is taken as it is.
+///
+/// # Errors
+/// Everything that is wrong with the texts.
+pub fn check_sources(root: &str, sources: &[(&str, &str)], arch: Arch) -> Result<Checked, Diagnostics> {
+    check::check(load::load(root, &load::Memory { sources }), arch)
+}

@@ -220,7 +220,7 @@ impl Policy {
 
     /// What the text says of a call: the meaning that every compiled program must have.
     ///
-    /// A call that entered the kernel as another architecture's (32-bit on x86_64) ends the process,
+    /// A call that entered the kernel as another architecture's (32-bit on `x86_64`) ends the process,
     /// whatever `otherwise` says, since its numbers mean other calls.
     pub fn decide(&self, call: &Call) -> Action {
         if call.arch != self.arch.audit_value() {

@@ -1,6 +1,16 @@
 //! System calls: names, numbers, argument names and the widths that the kernel reads.
 
+use std::fmt;
+
 use crate::language::Width;
+
+pub mod decode;
+mod table;
+
+pub use table::{all, by_name, by_number};
+
+/// Marks a call of the x32 ABI: `__X32_SYSCALL_BIT`, Linux `arch/x86/include/uapi/asm/unistd.h`.
+pub const X32_BIT: u32 = 0x4000_0000;
 
 /// An architecture that policies are compiled for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -19,6 +29,25 @@ impl Arch {
             Self::Aarch64 => 0xc000_00b7,
         }
     }
+
+    /// The architecture of this name, as a policy's `on` spells it.
+    pub fn from_name(name: &str) -> Option<Self> {
+        [Self::X86_64, Self::Aarch64].into_iter().find(|arch| arch.name() == name)
+    }
+
+    /// The name that a policy uses.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::X86_64 => "x86_64",
+            Self::Aarch64 => "aarch64",
+        }
+    }
+}
+
+impl fmt::Display for Arch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
 }
 
 /// One argument of a system call.
@@ -32,6 +61,21 @@ pub struct Argument {
     pub c_type: &'static str,
 }
 
+impl Argument {
+    /// Whether the argument is a file descriptor that the call works on.
+    ///
+    /// The kernel has no type for one; its names for them are regular.
+    pub fn is_descriptor(&self) -> bool {
+        let named = matches!(self.name, "fildes" | "mqdes" | "fd_in" | "fd_out" | "fdin" | "fdout");
+        (named || self.name.ends_with("fd")) && self.name != "max_fd" && !self.is_pointer()
+    }
+
+    /// Whether the argument is an address.
+    pub fn is_pointer(&self) -> bool {
+        self.c_type.contains('*')
+    }
+}
+
 /// One system call of an architecture.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Syscall {
@@ -41,4 +85,16 @@ pub struct Syscall {
     pub name: &'static str,
     /// Arguments in the order of their registers.
     pub arguments: &'static [Argument],
+}
+
+impl Syscall {
+    /// The argument of this name and its register's index.
+    pub fn argument(&self, name: &str) -> Option<(u8, &'static Argument)> {
+        (0..).zip(self.arguments).find(|(_, argument)| argument.name == name)
+    }
+
+    /// Every argument that is a file descriptor, with its register's index.
+    pub fn descriptors(&self) -> impl Iterator<Item = (u8, &'static Argument)> {
+        (0..).zip(self.arguments).filter(|(_, argument)| argument.is_descriptor())
+    }
 }

@@ -1,0 +1,167 @@
+//! The directives that a policy has once: role, tier, otherwise, frequency.
+
+use std::path::PathBuf;
+
+use super::value;
+use crate::language::diagnostics::{Diagnostic, Source};
+use crate::language::load::{Placed, joined};
+use crate::language::policy::{Otherwise, Tier};
+use crate::language::suggest;
+use crate::language::syntax::{ErrnoName, ItemKind, Name, Span};
+
+const TIERS: [(&str, Tier); 3] =
+    [("strict", Tier::Strict), ("bitmask", Tier::Bitmask), ("filter", Tier::Filter)];
+const VERDICTS: [&str; 4] = ["trap", "kill", "errno", "log"];
+
+/// What the directives say, as far as they are there and right.
+#[derive(Default)]
+pub(super) struct Header {
+    pub(super) role: Option<String>,
+    pub(super) role_span: Span,
+    pub(super) tier: Option<Tier>,
+    pub(super) tier_place: Option<(usize, Span)>,
+    pub(super) otherwise: Option<Otherwise>,
+    pub(super) otherwise_place: Option<(usize, Span)>,
+    pub(super) frequency: Option<PathBuf>,
+}
+
+impl Header {
+    pub(super) fn complete(&self) -> Option<(String, Tier, Otherwise)> {
+        Some((self.role.clone()?, self.tier?, self.otherwise?))
+    }
+}
+
+/// Reads the directives of a policy.
+pub(super) fn header(items: &[Placed], sources: &[Source], findings: &mut Vec<Diagnostic>) -> Header {
+    let mut header = Header::default();
+    let mut seen: Vec<(&str, Span)> = Vec::new();
+    for placed in items {
+        let Some(directive) = directive(&placed.item.kind) else { continue };
+        if let Some(problem) = misplaced(placed, directive, &seen) {
+            findings.push(problem);
+            continue;
+        }
+        seen.push((directive, placed.item.span.clone()));
+        match &placed.item.kind {
+            ItemKind::Role(name) => {
+                header.role = Some(name.text.clone());
+                header.role_span = placed.item.span.clone();
+            }
+            ItemKind::Tier(name) => {
+                header.tier = tier(placed.source, name, findings);
+                header.tier_place = Some((placed.source, placed.item.span.clone()));
+            }
+            ItemKind::Otherwise { verdict, errno } => {
+                header.otherwise = otherwise(placed.source, verdict, errno.as_ref(), findings);
+                header.otherwise_place = Some((placed.source, placed.item.span.clone()));
+            }
+            ItemKind::Frequency(path) => {
+                header.frequency = Some(joined(&sources[placed.source].name, &path.text).into());
+            }
+            _ => {}
+        }
+        if let Some(reason) = &placed.item.reason {
+            findings.push(
+                Diagnostic::error(
+                    format!("`{directive}` takes no reason"),
+                    placed.source,
+                    reason.span.clone(),
+                    "only slots and rules have one",
+                )
+                .help("write it as a comment, after `#`"),
+            );
+        }
+    }
+    missing(&seen, sources, findings);
+    header
+}
+
+fn directive(kind: &ItemKind) -> Option<&'static str> {
+    Some(match kind {
+        ItemKind::Role(_) => "role",
+        ItemKind::Tier(_) => "tier",
+        ItemKind::Otherwise { .. } => "otherwise",
+        ItemKind::Frequency(_) => "frequency",
+        ItemKind::Slot { .. } | ItemKind::Include(_) | ItemKind::Rule(_) => return None,
+    })
+}
+
+fn misplaced(placed: &Placed, directive: &str, seen: &[(&str, Span)]) -> Option<Diagnostic> {
+    let span = placed.item.span.clone();
+    if placed.is_included() {
+        let title = format!("an included file has no `{directive}`");
+        return Some(
+            Diagnostic::error(title, placed.source, span, "only the policy itself says this").help(
+                "an included file holds slots, rules and further includes; move this line to the policy",
+            ),
+        );
+    }
+    let (_, first) = seen.iter().find(|(name, _)| *name == directive)?;
+    Some(
+        Diagnostic::error(format!("`{directive}` is said twice"), placed.source, span, "said again here")
+            .context(0, first.clone(), "first said here")
+            .help("take one of the two away"),
+    )
+}
+
+fn missing(seen: &[(&str, Span)], sources: &[Source], findings: &mut Vec<Diagnostic>) {
+    if sources[0].text.lines().all(|line| line.trim().is_empty() || line.trim_start().starts_with('#')) {
+        findings.push(
+            Diagnostic::error("the policy is empty", 0, 0..0, "no directive and no rule")
+                .help("begin with `role NAME`, `tier filter` and `otherwise trap`, then rules: `call: expression -- reason`"),
+        );
+        return;
+    }
+    let wanted = [
+        ("role", "name the threads that the policy is for: `role vcpu`"),
+        ("tier", "say which mechanism holds the thread: `tier filter`, `tier bitmask` or `tier strict`"),
+        (
+            "otherwise",
+            "say what happens to every other call: `otherwise trap`, `kill`, `errno NAME` or `log`",
+        ),
+    ];
+    for (directive, help) in wanted {
+        let failed = findings.iter().any(|finding| finding.title.starts_with(&format!("`{directive}`")));
+        if !failed && !seen.iter().any(|(name, _)| *name == directive) {
+            let title = format!("the policy has no `{directive}`");
+            let end = sources[0].text.lines().next().unwrap_or_default().len();
+            findings.push(Diagnostic::error(title, 0, 0..end, "before the first rule").help(help));
+        }
+    }
+}
+
+fn tier(source: usize, name: &Name, findings: &mut Vec<Diagnostic>) -> Option<Tier> {
+    let found = TIERS.into_iter().find(|(text, _)| *text == name.text).map(|(_, tier)| tier);
+    if found.is_none() {
+        let names = TIERS.map(|(text, _)| text);
+        findings.push(unknown(source, name, "tier", &names));
+    }
+    found
+}
+
+fn otherwise(
+    source: usize,
+    verdict: &Name,
+    errno: Option<&ErrnoName>,
+    findings: &mut Vec<Diagnostic>,
+) -> Option<Otherwise> {
+    match (verdict.text.as_str(), errno) {
+        ("trap", _) => Some(Otherwise::Trap),
+        ("kill", _) => Some(Otherwise::Kill),
+        ("log", _) => Some(Otherwise::Log),
+        ("errno", Some(errno)) => value::errno(source, errno, findings).map(Otherwise::Errno),
+        _ => {
+            findings.push(unknown(source, verdict, "verdict", &VERDICTS));
+            None
+        }
+    }
+}
+
+fn unknown(source: usize, name: &Name, what: &str, known: &[&str]) -> Diagnostic {
+    let title = format!("unknown {what} `{}`", name.text);
+    let error = Diagnostic::error(title, source, name.span.clone(), "not one of the known ones");
+    match suggest::closest(&name.text, known.iter().copied()) {
+        Some(near) => error.help(format!("did you mean `{near}`?")),
+        None => error.help(format!("write one of {}", suggest::list(known.iter().copied()))),
+    }
+}

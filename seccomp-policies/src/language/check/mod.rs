@@ -1,0 +1,118 @@
+//! Syntax tree to policy: every name resolved, every constant in its width, every rule reachable.
+
+mod coverage;
+mod header;
+mod rule;
+mod scope;
+mod slots;
+mod tier;
+mod value;
+
+use std::path::PathBuf;
+
+use super::diagnostics::{Diagnostic, Diagnostics, Severity};
+use super::load::{Loaded, Placed};
+use super::policy::{Policy, Rule, Slot};
+use super::syntax::{ItemKind, Reason, Span};
+use crate::syscalls::Arch;
+
+/// A policy that holds, and what there is to say about it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Checked {
+    /// The policy.
+    pub policy: Policy,
+    /// Notes: open descriptors, unused slots, covered rules of included files.
+    pub notes: Diagnostics,
+    /// Name and text of every source: the policy itself, then includes in their order. Names are relative to the
+    /// policy's folder, and [`check_sources`](super::check_sources) takes them again.
+    pub sources: Vec<(String, String)>,
+    /// The profile that `frequency` names, relative to the policy's folder.
+    pub frequency: Option<PathBuf>,
+}
+
+/// A rule, and where it stands.
+pub(crate) struct PlacedRule {
+    pub(crate) rule: Rule,
+    pub(crate) source: usize,
+    pub(crate) span: Span,
+}
+
+/// Checks what was loaded.
+pub(crate) fn check(loaded: Loaded, arch: Arch) -> Result<Checked, Diagnostics> {
+    let Loaded { sources, items, errors } = loaded;
+    let mut findings = errors;
+    if sources.is_empty() {
+        return Err(Diagnostics::new(findings, sources));
+    }
+    let header = header::header(&items, &sources, &mut findings);
+    let slots = slots::Slots::collect(&items, &mut findings);
+    let rules: Vec<PlacedRule> = items
+        .iter()
+        .filter_map(|placed| match &placed.item.kind {
+            ItemKind::Rule(syntax) => rule::rule(placed, syntax, arch, &sources, &slots, &mut findings),
+            _ => None,
+        })
+        .collect();
+    if let Some(tier) = header.tier {
+        tier::check(tier, &header, &items, &mut findings);
+    }
+    if !items.iter().any(|placed| matches!(placed.item.kind, ItemKind::Rule(_))) && findings.is_empty() {
+        findings.push(
+            Diagnostic::error(
+                "the policy has no rule",
+                0,
+                header.role_span.clone(),
+                "this role may call nothing",
+            )
+            .help("add a rule, as in `exit_group: -- the role ends the process`"),
+        );
+    }
+    coverage::check(&rules, header.tier, &mut findings);
+    slots.note_unused(&mut findings);
+    findings.sort_by_key(|finding| finding.labels.first().map(|place| (place.source, place.span.start)));
+    let (errors, notes): (Vec<_>, Vec<_>) =
+        findings.into_iter().partition(|finding| finding.severity == Severity::Error);
+    let (Some((role, tier, otherwise)), true) = (header.complete(), errors.is_empty()) else {
+        return Err(Diagnostics::new(errors, sources));
+    };
+    let rules = rules.into_iter().map(|placed| placed.rule).collect();
+    let policy = Policy { role, tier, otherwise, arch, slots: slots.into_slots(), rules };
+    let texts = sources.iter().map(|source| (source.name.clone(), source.text.clone())).collect();
+    Ok(Checked {
+        policy,
+        notes: Diagnostics::new(notes, sources),
+        sources: texts,
+        frequency: header.frequency,
+    })
+}
+
+/// The reason of an item as one line; an error if there is none.
+fn reason(placed: &Placed, what: &str, findings: &mut Vec<Diagnostic>) -> Option<String> {
+    let item = &placed.item;
+    let text = |reason: &Reason| reason.lines.join(" ").trim().to_owned();
+    match &item.reason {
+        Some(reason) if !text(reason).is_empty() => Some(text(reason)),
+        Some(reason) => {
+            let title = format!("the {what} has an empty reason");
+            findings.push(
+                Diagnostic::error(title, placed.source, reason.span.clone(), "nothing stands after `--`")
+                    .help("say who needs it, and what for"),
+            );
+            None
+        }
+        None => {
+            let title = format!("the {what} has no reason");
+            findings.push(
+                Diagnostic::error(title, placed.source, item.span.end..item.span.end, "add `-- reason` here")
+                    .help("say who needs it, and what for: reports and violations show it"),
+            );
+            None
+        }
+    }
+}
+
+/// Slots in ascending order.
+fn ascending(mut slots: Vec<Slot>) -> Vec<Slot> {
+    slots.sort_by_key(|slot| slot.first);
+    slots
+}

@@ -1,0 +1,224 @@
+//! A policy and everything that it includes, read and parsed, in the order of the text.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use super::diagnostics::{Diagnostic, Source};
+use super::parser;
+use super::syntax::{Item, ItemKind, Name, Span};
+
+/// How deep includes may nest.
+const MAX_DEPTH: usize = 8;
+
+/// Where texts come from.
+pub(crate) trait Texts {
+    /// The text of this name, relative to the root policy's folder; the error says why there is none.
+    fn read(&self, name: &str) -> Result<String, String>;
+    /// The name as messages show it.
+    fn shown(&self, name: &str) -> String;
+    /// Why a file named by `frequency` cannot be used, if so.
+    fn profile_trouble(&self, name: &str) -> Option<String>;
+}
+
+/// Files in a folder.
+pub(crate) struct Files {
+    pub(crate) folder: PathBuf,
+}
+
+impl Texts for Files {
+    fn read(&self, name: &str) -> Result<String, String> {
+        fs::read_to_string(self.folder.join(name)).map_err(|error| reason(&error))
+    }
+
+    fn shown(&self, name: &str) -> String {
+        self.folder.join(name).display().to_string()
+    }
+
+    fn profile_trouble(&self, name: &str) -> Option<String> {
+        fs::File::open(self.folder.join(name)).err().map(|error| reason(&error))
+    }
+}
+
+/// The system's words for an error, without its number.
+fn reason(error: &io::Error) -> String {
+    match error.kind() {
+        io::ErrorKind::NotFound => "there is no such file".to_owned(),
+        io::ErrorKind::PermissionDenied => "permission denied".to_owned(),
+        io::ErrorKind::InvalidData => "it is not UTF-8 text".to_owned(),
+        _ => error.to_string(),
+    }
+}
+
+/// Texts given by name.
+pub(crate) struct Memory<'a> {
+    pub(crate) sources: &'a [(&'a str, &'a str)],
+}
+
+impl Texts for Memory<'_> {
+    fn read(&self, name: &str) -> Result<String, String> {
+        let found = self.sources.iter().find(|(given, _)| joined("", given) == name);
+        found.map(|(_, text)| (*text).to_owned()).ok_or_else(|| "no source has this name".to_owned())
+    }
+
+    fn shown(&self, name: &str) -> String {
+        name.to_owned()
+    }
+
+    fn profile_trouble(&self, _name: &str) -> Option<String> {
+        None
+    }
+}
+
+/// An item and the file that it stands in.
+#[derive(Debug)]
+pub(crate) struct Placed {
+    pub(crate) source: usize,
+    pub(crate) item: Item,
+}
+
+impl Placed {
+    /// Whether another file's text brings the item in.
+    pub(crate) const fn is_included(&self) -> bool {
+        self.source != 0
+    }
+}
+
+/// Everything read.
+#[derive(Debug, Default)]
+pub(crate) struct Loaded {
+    /// The policy first, then what it includes.
+    pub(crate) sources: Vec<Source>,
+    /// Every item but `include`, included ones in its place.
+    pub(crate) items: Vec<Placed>,
+    pub(crate) errors: Vec<Diagnostic>,
+}
+
+/// Reads a policy.
+pub(crate) fn load(root: &str, texts: &dyn Texts) -> Loaded {
+    let mut loader = Loader { texts, out: Loaded::default(), open: Vec::new(), included_at: Vec::new() };
+    let root = joined("", root);
+    match texts.read(&root) {
+        Ok(text) => loader.file(root, text, None),
+        Err(why) => {
+            let title = format!("cannot read the policy {}: {why}", texts.shown(&root));
+            loader.out.errors.push(Diagnostic::unplaced(title).help("give the path of a .policy file"));
+        }
+    }
+    loader.out
+}
+
+struct Loader<'a> {
+    texts: &'a dyn Texts,
+    out: Loaded,
+    /// The files that the text being read stands in, outermost first.
+    open: Vec<usize>,
+    /// Where each file is included; `None` for the root.
+    included_at: Vec<Option<(usize, Span)>>,
+}
+
+impl Loader<'_> {
+    fn file(&mut self, name: String, text: String, included_at: Option<(usize, Span)>) {
+        let source = self.out.sources.len();
+        let items = parser::items(&text, source, &mut self.out.errors);
+        self.out.sources.push(Source { shown: self.texts.shown(&name), name, text });
+        self.included_at.push(included_at);
+        self.open.push(source);
+        for item in items {
+            match &item.kind {
+                ItemKind::Include(path) => self.include(source, path),
+                ItemKind::Frequency(path) => {
+                    self.frequency(source, path);
+                    self.out.items.push(Placed { source, item });
+                }
+                _ => self.out.items.push(Placed { source, item }),
+            }
+        }
+        self.open.pop();
+    }
+
+    fn include(&mut self, source: usize, path: &Name) {
+        let name = joined(&self.out.sources[source].name, &path.text);
+        let error = |title: String, text: &str| Diagnostic::error(title, source, path.span.clone(), text);
+        let known = self.out.sources.iter().position(|known| known.name == name);
+        let problem = if let Some(known) = known.filter(|known| self.open.contains(known)) {
+            let title = format!("`{}` includes itself", self.out.sources[known].name);
+            Some(
+                self.with_chain(error(title, "this include closes a circle"), known)
+                    .help("take this include away"),
+            )
+        } else if let Some((first, span)) = known.and_then(|known| self.included_at[known].clone()) {
+            let title = format!("`{name}` is included twice");
+            Some(
+                error(title, "included again here")
+                    .context(first, span, "first included here")
+                    .help("take one of the two away; its rules would cover themselves"),
+            )
+        } else if self.open.len() > MAX_DEPTH {
+            Some(
+                error(format!("includes nest deeper than {MAX_DEPTH} files"), "one level too deep")
+                    .help("include the file from the policy itself"),
+            )
+        } else {
+            match self.texts.read(&name) {
+                Ok(text) => {
+                    self.file(name, text, Some((source, path.span.clone())));
+                    None
+                }
+                Err(why) => Some(
+                    error(format!("cannot read `{name}`: {why}"), "included here")
+                        .help("the path is relative to the file that holds the include"),
+                ),
+            }
+        };
+        self.out.errors.extend(problem);
+    }
+
+    /// Shows how the circle gets from `first` back to it.
+    fn with_chain(&self, error: Diagnostic, first: usize) -> Diagnostic {
+        let inside = self.open.iter().skip_while(|open| **open != first).skip(1);
+        let places = inside.filter_map(|open| self.included_at[*open].clone());
+        places.fold(error, |error, (source, span)| error.context(source, span, "through this include"))
+    }
+
+    fn frequency(&mut self, source: usize, path: &Name) {
+        let name = joined(&self.out.sources[source].name, &path.text);
+        if let Some(why) = self.texts.profile_trouble(&name) {
+            let title = format!("cannot read the profile `{name}`: {why}");
+            self.out.errors.push(
+                Diagnostic::error(title, source, path.span.clone(), "named here")
+                    .help("take a profile, or take this line away; the path is relative to this file"),
+            );
+        }
+    }
+}
+
+/// A path that a file gives, relative to the root policy's folder, without `.` and needless `..`.
+pub(crate) fn joined(includer: &str, given: &str) -> String {
+    let folder = Path::new(includer).parent().unwrap_or(Path::new(""));
+    let path = folder.join(given);
+    let mut parts: Vec<&str> = Vec::new();
+    let root = if path.is_absolute() { "/" } else { "" };
+    for part in path.to_str().unwrap_or(given).split('/').filter(|part| !part.is_empty() && *part != ".") {
+        if part == ".." && parts.last().is_some_and(|last| *last != "..") {
+            parts.pop();
+        } else {
+            parts.push(part);
+        }
+    }
+    format!("{root}{}", parts.join("/"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::joined;
+
+    #[test]
+    fn an_included_path_is_relative_to_the_file_that_includes_it() {
+        assert_eq!(joined("vcpu.policy", "common.policy"), "common.policy");
+        assert_eq!(joined("a/b.policy", "c.policy"), "a/c.policy");
+        assert_eq!(joined("a/b.policy", "../c.policy"), "c.policy");
+        assert_eq!(joined("a/b.policy", "./../../c.policy"), "../c.policy");
+        assert_eq!(joined("a/b.policy", "/etc/c.policy"), "/etc/c.policy");
+    }
+}

@@ -1,0 +1,39 @@
+//! The union of many sets, one after the other.
+
+use super::Calls;
+
+/// A growing union that can be asked, before each addition, what the addition brings.
+///
+/// Parts of like size are joined as in a binary counter, so that n additions copy each diagram log n times; joining
+/// each set to the whole would copy the whole n times.
+#[derive(Debug, Default)]
+pub struct Union {
+    /// How many sets each part holds, descending, and the part.
+    parts: Vec<(usize, Calls)>,
+}
+
+impl Union {
+    /// The union of nothing.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Adds a set.
+    pub fn add(&mut self, calls: Calls) {
+        let mut last = (1, calls);
+        while let Some((sets, part)) = self.parts.pop_if(|(sets, _)| *sets <= last.0) {
+            last = (sets + last.0, part.union(&last.1));
+        }
+        self.parts.push(last);
+    }
+
+    /// The calls that the union does not have yet.
+    pub fn new_in(&self, calls: &Calls) -> Calls {
+        self.parts.iter().fold(calls.clone(), |left, (_, part)| left.without(part))
+    }
+
+    /// The whole; `None` if nothing was added.
+    pub fn into_calls(self) -> Option<Calls> {
+        self.parts.into_iter().map(|(_, part)| part).reduce(|joined, part| joined.union(&part))
+    }
+}
