@@ -1,0 +1,112 @@
+//! Port I/O and unmapped memory: which device an access meets.
+//!
+//! Every device here is 8 bits wide, so a wider access meets several registers, as on an ISA bus. What nobody
+//! claims reads as all ones and takes writes in silence.
+
+use super::serial::{Full, Raised, Serial};
+use super::{exit_port, i8042, serial};
+
+/// What an access asks of the machine, beyond the device.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Effect {
+    /// Go on.
+    Continue,
+    /// The guest pulled the reset line.
+    Reset,
+    /// The guest wrote this byte to the exit port.
+    Exit(u8),
+}
+
+/// All that a guest meets by port I/O.
+#[derive(Debug)]
+pub struct Ports {
+    serial: Serial,
+    exit_port: bool,
+}
+
+/// What no device drives: the bus floats high.
+const FLOATING: u8 = 0xff;
+
+impl Ports {
+    /// The ports of a machine; `exit_port`: whether the port that ends tests is there.
+    pub fn new(serial: Serial, exit_port: bool) -> Self {
+        Self { serial, exit_port }
+    }
+
+    /// The serial port.
+    pub fn serial(&self) -> &Serial {
+        &self.serial
+    }
+
+    /// The guest reads one byte.
+    pub fn read(&self, port: u16) -> (u8, Raised) {
+        match port {
+            serial::BASE..=SERIAL_LAST => self.serial.read(serial_offset(port)),
+            i8042::DATA | i8042::COMMAND => (i8042::read(), Raised::default()),
+            _ => (FLOATING, Raised::default()),
+        }
+    }
+
+    /// The guest writes one byte.
+    ///
+    /// # Errors
+    /// [`Full`]: the byte is output and has to wait for room; nothing has happened.
+    pub fn write(&self, port: u16, value: u8) -> Result<(Effect, Raised), Full> {
+        let effect = match port {
+            serial::BASE..=SERIAL_LAST => {
+                return Ok((Effect::Continue, self.serial.write(serial_offset(port), value)?));
+            }
+            i8042::COMMAND if i8042::command_resets(value) => Effect::Reset,
+            exit_port::PORT if self.exit_port => Effect::Exit(value),
+            _ => Effect::Continue,
+        };
+        Ok((effect, Raised::default()))
+    }
+
+    /// The guest reads memory where none is: all ones.
+    pub fn read_unmapped(data: &mut [u8]) {
+        data.fill(FLOATING);
+    }
+}
+
+const SERIAL_LAST: u16 = serial::BASE + serial::PORTS - 1;
+
+fn serial_offset(port: u16) -> u8 {
+    (port.wrapping_sub(serial::BASE) % serial::PORTS) as u8
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::devices::output::Output;
+
+    fn ports(exit_port: bool) -> Ports {
+        Ports::new(Serial::new(Box::leak(Box::new(Output::default()))), exit_port)
+    }
+
+    #[test]
+    fn of_all_ports_and_bytes_only_the_reset_command_resets() {
+        let ports = ports(false);
+        for port in 0..=u16::MAX {
+            for value in [0x00, 0xf4, 0xfe, 0xff] {
+                let (effect, _) = ports.write(port, value).unwrap();
+                assert_eq!(effect == Effect::Reset, (port, value) == (0x64, 0xfe), "{port:#x} {value:#x}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_exit_port_is_there_only_when_asked_for() {
+        assert_eq!(ports(false).write(0xf4, 3).unwrap().0, Effect::Continue);
+        assert_eq!(ports(true).write(0xf4, 3).unwrap().0, Effect::Exit(3));
+    }
+
+    #[test]
+    fn a_port_that_nobody_claims_reads_all_ones() {
+        let ports = ports(true);
+        assert_eq!(ports.read(0x80).0, 0xff);
+        assert_eq!(ports.read(0x3f7).0, 0xff);
+        assert_eq!(ports.read(0x400).0, 0xff);
+        assert_ne!(ports.read(0x3fd).0, 0xff, "the line status register is there");
+    }
+}
