@@ -1,9 +1,14 @@
 //! ringfence: a KVM virtual machine monitor in which every thread role has its own seccomp filter.
 //!
-//! Dependencies point one way: `cli -> role -> machine, devices -> confine -> seccomp-policies`.
+//! Dependencies point one way: `cli -> role -> report -> machine, devices -> confine -> seccomp-policies`.
 
 pub mod cli;
 pub mod confine;
 pub mod devices;
 pub mod machine;
+pub mod report;
 pub mod role;
+
+/// The program's allocator, which serves fenced threads that must not allocate from a small reserve.
+#[global_allocator]
+static ALLOCATOR: confine::reserve::Allocator = confine::reserve::Allocator;

@@ -5,11 +5,13 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use ringfence::cli::{self, Cli, Outcome};
+use ringfence::confine;
 
 fn main() -> ExitCode {
     match cli::execute(Cli::parse()) {
         Ok(Outcome::Done) => ExitCode::SUCCESS,
         Ok(Outcome::Deficient) => ExitCode::from(1),
+        Ok(Outcome::Ended(code)) => confine::end_process(code),
         Err(error) => {
             eprintln!("ringfence: {error}");
             ExitCode::from(1)

@@ -7,6 +7,7 @@ pub mod doctor;
 pub mod guest;
 pub mod policy;
 pub mod run;
+mod run_config;
 
 /// Runs guest images on KVM with every thread of the monitor held to the few system calls its role needs.
 ///
@@ -37,6 +38,8 @@ pub enum Outcome {
     Done,
     /// It looked, and what it found is not in order; it has said so.
     Deficient,
+    /// A run ended, with this exit code; the calling thread is fenced.
+    Ended(u8),
 }
 
 /// Why a command could not do what was asked; its text is for a person.

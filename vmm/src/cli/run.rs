@@ -1,23 +1,214 @@
-//! `ringfence run`.
+//! `ringfence run`: a guest image, confined.
+
+use std::fs::File;
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
+
+use clap::builder::{PossibleValuesParser, TypedValueParser as _};
 
 use super::Outcome;
+use super::run_config::{self, RunConfig};
+use crate::confine::{Fencing, OnViolation, Tier};
+use crate::machine::{Config, HugePages, Image, QuirkChoice};
+use crate::report::{self, Ended};
+use crate::role::start::{self, Settings};
 
 /// Arguments of `run`.
-#[derive(Debug, Default, clap::Args)]
-pub struct Args {}
+#[derive(Clone, Debug, Default, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub struct Args {
+    /// An embedded guest (ringfence guest list) or the path of a kernel; without it, the tour
+    #[arg(value_name = "IMAGE", conflicts_with = "kernel")]
+    image: Option<String>,
+    /// Kernel to run: ELF64 with a PVH note or by the 64-bit Linux protocol, or bzImage
+    #[arg(long, value_name = "FILE")]
+    kernel: Option<PathBuf>,
+    /// Initial RAM disk for the kernel
+    #[arg(long, value_name = "FILE")]
+    initrd: Option<PathBuf>,
+    /// What the kernel is told
+    #[arg(long, value_name = "TEXT", allow_hyphen_values = true)]
+    cmdline: Option<String>,
+    /// Number of vCPUs, 1 to 32 [default: 1]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(1..=32))]
+    vcpus: Option<u8>,
+    /// Guest memory in MiB [default: 128]
+    #[arg(long, value_name = "MIB")]
+    memory: Option<u32>,
+    /// Host pages behind guest memory: off, transparent or 2m [default: off]
+    #[arg(long, value_name = "KIND", value_parser = huge_pages())]
+    huge_pages: Option<HugePages>,
+    /// Read kernel, memory and vCPUs from a file in Firecracker's configuration format; options given here win
+    #[arg(long, value_name = "FILE.json")]
+    config: Option<PathBuf>,
+    /// Which mechanism holds the threads
+    #[arg(long, value_enum, default_value_t)]
+    tier: Tier,
+    /// What happens when a thread makes a call that its policy does not allow
+    #[arg(long, value_enum, default_value_t)]
+    on_violation: OnViolation,
+    /// Count which calls each thread makes, by perf tracepoints (needs root)
+    #[arg(long)]
+    count_calls: bool,
+    /// Write the report as JSON to this file
+    #[arg(long, value_name = "FILE")]
+    report: Option<PathBuf>,
+    /// Say how the run ended as JSON instead of words and a table
+    #[arg(long)]
+    json: bool,
+    /// Give the guest port 0xf4, at which a byte V ends the run with exit code 16 + (V & 63); for tests
+    #[arg(long)]
+    exit_port: bool,
+    /// A peculiarity of the host's KVM to work around: auto, none or emulated-ring0 [default: auto]
+    #[arg(long, value_name = "NAME", value_parser = quirk())]
+    quirk: Option<QuirkChoice>,
+    /// For tests: THREAD:CALL[:ARG,ARG…][@EXITS], a call that the fenced thread makes; CALL may be panic
+    #[cfg(feature = "provoke")]
+    #[arg(long, value_name = "DEED")]
+    provoke: Option<crate::confine::provoke::Provocation>,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  ringfence run                                   the embedded tour guest
+  ringfence run exits --cmdline 5000              another embedded guest
+  ringfence run --kernel vmlinux --initrd initrd.cpio --cmdline 'console=ttyS0' --vcpus 2 --memory 512
+  ringfence run tour --report report.json         the confinement table for programs
+
+Keys, when standard input is a terminal: Ctrl-A x leaves, Ctrl-A a sends Ctrl-A.
+Exit codes: 0 the guest reset the machine; 1 error; 2 usage; 3 triple fault; 148 a thread was refused a call;
+  128+N ended by signal N; 16 to 79 the test exit port.";
+
+/// The embedded guest that shows the program at work.
+const TOUR: &str = "tour";
+
+/// Default memory and vCPUs: Firecracker's.
+const MEMORY_MIB: u32 = 128;
+const VCPUS: u8 = 1;
+
+fn huge_pages() -> impl clap::builder::TypedValueParser<Value = HugePages> {
+    PossibleValuesParser::new(["off", "transparent", "2m"]).map(|name| match name.as_str() {
+        "transparent" => HugePages::Transparent,
+        "2m" => HugePages::Explicit2M,
+        _ => HugePages::Off,
+    })
+}
+
+fn quirk() -> impl clap::builder::TypedValueParser<Value = QuirkChoice> {
+    PossibleValuesParser::new(["auto", "none", "emulated-ring0"]).map(|name| match name.as_str() {
+        "none" => QuirkChoice::None,
+        "emulated-ring0" => QuirkChoice::EmulatedRing0,
+        _ => QuirkChoice::Auto,
+    })
+}
 
 /// Why `run` failed.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// Not written yet.
-    #[error("not written yet")]
-    Missing,
+    /// The run did not come to be.
+    #[error(transparent)]
+    Start(#[from] start::Error),
+    /// The configuration file.
+    #[error(transparent)]
+    Config(#[from] run_config::Error),
+    /// The report file.
+    #[error("cannot write the report to {}: {source}", path.display())]
+    Report {
+        /// The file.
+        path: PathBuf,
+        /// The system's reason.
+        source: io::Error,
+    },
 }
 
-/// Runs the command.
+/// Runs the guest to its end.
 ///
 /// # Errors
-/// See [`Error`].
-pub fn run(_args: &Args) -> Result<Outcome, Error> {
-    Err(Error::Missing)
+/// See [`Error`]. Without an error this thread is fenced: it may do nothing but end the process.
+pub fn run(args: &Args) -> Result<Outcome, Error> {
+    let from_file = args.config.as_deref().map(RunConfig::read).transpose()?.unwrap_or_default();
+    let kernel = kernel(args, &from_file);
+    let is_tour = matches!(kernel, Image::Embedded { name: TOUR, .. });
+    let config = Config {
+        vcpus: args.vcpus.or(from_file.vcpus).unwrap_or(VCPUS),
+        memory_mib: args.memory.or(from_file.memory_mib).unwrap_or(MEMORY_MIB),
+        huge_pages: args.huge_pages.or(from_file.huge_pages).unwrap_or(HugePages::Off),
+        command_line: command_line(args, &from_file, &kernel),
+        kernel,
+        initrd: args.initrd.clone().or(from_file.initrd),
+        quirk: args.quirk.unwrap_or(QuirkChoice::Auto),
+    };
+    let settings = Settings {
+        fencing: Fencing { tier: args.tier, on_violation: args.on_violation },
+        exit_port: args.exit_port,
+        count_calls: args.count_calls || is_tour,
+        report: args.report.as_deref().map(create_report).transpose()?,
+    };
+    #[cfg(feature = "provoke")]
+    args.provoke.clone().into_iter().for_each(crate::confine::provoke::set);
+    // Before the fence: asking a terminal for its width is no call of main's policy.
+    let width = table_width();
+    let ended = start::run(&config, settings)?;
+    print(&ended, args, width);
+    write_report(&ended);
+    Ok(Outcome::Ended(report::exit_code::of(&ended.cause)))
+}
+
+/// An embedded guest by its name, else a path; a path with a slash is never taken for a name.
+fn kernel(args: &Args, from_file: &RunConfig) -> Image {
+    let file = args.kernel.clone().or_else(|| from_file.kernel.clone().filter(|_| args.image.is_none()));
+    if let Some(path) = file {
+        return Image::File(path);
+    }
+    let name = args.image.as_deref().unwrap_or(TOUR);
+    match guest_images::bare::find(name) {
+        Some(guest) => Image::Embedded { name: guest.name, bytes: guest.image },
+        None => Image::File(PathBuf::from(name)),
+    }
+}
+
+/// What a kernel is told when nobody says anything: its console, and to reset in the way that ends a run.
+const LINUX_COMMAND_LINE: &str = "console=ttyS0 reboot=k panic=-1";
+
+fn command_line(args: &Args, from_file: &RunConfig, kernel: &Image) -> String {
+    let given = args.cmdline.clone().or_else(|| from_file.command_line.clone());
+    given.unwrap_or_else(|| match kernel {
+        Image::Embedded { .. } => String::new(),
+        Image::File(_) => LINUX_COMMAND_LINE.to_owned(),
+    })
+}
+
+fn create_report(path: &Path) -> Result<File, Error> {
+    File::create(path).map_err(|source| Error::Report { path: path.to_owned(), source })
+}
+
+/// Columns of the table: the terminal's, within what a table can be read at.
+fn table_width() -> u16 {
+    rustix::termios::tcgetwinsize(rustix::stdio::stderr()).map_or(100, |size| size.ws_col).clamp(80, 100)
+}
+
+/// Standard output belongs to the guest, so all this goes to standard error. If nobody reads there, nobody reads.
+fn print(ended: &Ended, args: &Args, width: u16) {
+    let text = if args.json {
+        format!("{}\n", report::json::report(ended))
+    } else {
+        format!("ringfence: {}\n{}", report::text::ending(ended), report::text::table(ended, width))
+    };
+    let _ = io::stderr().write_all(text.as_bytes());
+}
+
+fn write_report(ended: &Ended) {
+    let Some(file) = ended.report else { return };
+    let text = format!("{:#}\n", report::json::report(ended));
+    let mut rest = text.as_bytes();
+    while !rest.is_empty() {
+        match rustix::io::write(file, rest) {
+            Ok(written) => rest = &rest[written..],
+            Err(rustix::io::Errno::INTR) => {}
+            Err(errno) => {
+                let _ = writeln!(io::stderr(), "ringfence: the report could not be written: {errno}");
+                return;
+            }
+        }
+    }
 }

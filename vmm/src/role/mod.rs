@@ -1,1 +1,16 @@
 //! The thread roles: what each owns and the loop that it runs.
+//!
+//! A role never knows how a device works, and no device knows a role. `start` gives birth to the threads of a
+//! run, `main` waits for its end.
+
+pub mod calls;
+pub mod console;
+pub mod io;
+pub mod main;
+pub mod policies;
+pub mod shared;
+pub mod start;
+pub mod terminal;
+pub mod vcpu;
+
+pub use shared::Shared;

@@ -1,0 +1,127 @@
+//! Which program a thread gets, and handing it to the kernel.
+
+use rustix::io::Errno;
+use rustix::thread::SecureComputingMode;
+use seccomp_policies::bpf::Instruction;
+use seccomp_policies::embed::{self, Embedded, Programs};
+
+/// `--tier`: which of the kernel's mechanisms holds the filter roles. The console is in strict mode in all but
+/// `None`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+pub enum Tier {
+    /// Calls and their arguments.
+    #[default]
+    Filter,
+    /// Calls by number alone.
+    Bitmask,
+    /// No confinement, for comparison.
+    None,
+}
+
+/// `--on-violation`: what takes the place of the policies' `otherwise`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+pub enum OnViolation {
+    /// The run ends with a report, exit code 148.
+    #[default]
+    Trap,
+    /// The kernel ends the process at once, by SIGSYS.
+    Kill,
+    /// The call fails with EPERM and the run goes on.
+    Errno,
+    /// The call is carried out and the kernel logs it, rate-limited; for writing policies.
+    Log,
+}
+
+/// How this run confines its threads.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Fencing {
+    /// The mechanism.
+    pub tier: Tier,
+    /// What a refusal does.
+    pub on_violation: OnViolation,
+}
+
+/// What holds one thread.
+#[derive(Clone, Copy, Debug)]
+pub enum Hold {
+    /// Nothing: `--tier none`.
+    Unconfined,
+    /// Seccomp mode 1.
+    Strict,
+    /// Seccomp mode 2 with this program.
+    Program(&'static [Instruction]),
+}
+
+impl Fencing {
+    /// What holds a thread with this policy.
+    pub fn hold(self, policy: &'static Embedded) -> Hold {
+        let variants = match (self.tier, &policy.programs) {
+            (Tier::None, _) => return Hold::Unconfined,
+            (_, Programs::Strict) => return Hold::Strict,
+            (Tier::Filter, Programs::Filter { filter, .. }) => filter,
+            (Tier::Bitmask, Programs::Filter { bitmask, .. }) | (_, Programs::Bitmask(bitmask)) => bitmask,
+        };
+        Hold::Program(variants.get(self.on_violation.into()))
+    }
+}
+
+impl From<OnViolation> for embed::OnViolation {
+    fn from(on_violation: OnViolation) -> Self {
+        match on_violation {
+            OnViolation::Trap => Self::Trap,
+            OnViolation::Kill => Self::Kill,
+            OnViolation::Errno => Self::Errno,
+            OnViolation::Log => Self::Log,
+        }
+    }
+}
+
+impl Hold {
+    /// The tier as the confinement table names it.
+    pub fn name(self, tier: Tier) -> &'static str {
+        match (self, tier) {
+            (Self::Unconfined, _) => "none",
+            (Self::Strict, _) => "strict",
+            (Self::Program(_), Tier::Bitmask) => "bitmask",
+            (Self::Program(_), _) => "filter",
+        }
+    }
+}
+
+/// Why a thread could not be confined.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The kernel refused the filter.
+    #[error(
+        "the kernel did not take the seccomp filter: {0}; it needs CONFIG_SECCOMP_FILTER (ringfence doctor says what is there)"
+    )]
+    Filter(#[source] seccompiler::Error),
+    /// The kernel refused `no_new_privs` or strict mode.
+    #[error(
+        "prctl({call}) failed: {errno}; strict mode needs CONFIG_SECCOMP and a thread without a filter of its own"
+    )]
+    Strict {
+        /// The operation.
+        call: &'static str,
+        /// Its error.
+        errno: Errno,
+    },
+}
+
+/// Confines the calling thread. From here on it may make the calls of its policy alone.
+///
+/// # Errors
+/// See [`Error`]; the thread is not confined then and must not run its loop.
+pub fn install(hold: Hold) -> Result<(), Error> {
+    match hold {
+        Hold::Unconfined => Ok(()),
+        Hold::Program(program) => seccompiler::apply_filter(program).map_err(Error::Filter),
+        Hold::Strict => {
+            // Strict mode does not ask for it; set all the same, so that the thread shows it like the others.
+            rustix::thread::set_no_new_privs(true)
+                .map_err(|errno| Error::Strict { call: "PR_SET_NO_NEW_PRIVS", errno })?;
+            rustix::thread::set_secure_computing_mode(SecureComputingMode::Strict)
+                .map_err(|errno| Error::Strict { call: "PR_SET_SECCOMP", errno })
+        }
+    }
+}

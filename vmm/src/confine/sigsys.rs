@@ -1,0 +1,168 @@
+//! What a thread does when the kernel refuses one of its calls: it says what it asked for, and parks.
+//!
+//! Everything here runs in a signal handler, between any two instructions of the thread. It takes no lock,
+//! allocates nothing, and makes three calls at most, each of which every filter role allows: one write, then
+//! futex for ever, or `exit_group` in main.
+
+use std::cell::Cell;
+use std::fmt::Write as _;
+use std::io;
+use std::sync::OnceLock;
+
+use seccomp_policies::call::Call;
+use seccomp_policies::syscalls::{self, Arch};
+
+use super::bell::Slot;
+use super::record::{Farewell, Phase, Record};
+use super::{futex, signals};
+
+thread_local! {
+    // Const and without a destructor, so that a signal handler may read it.
+    static RECORD: Cell<Option<&'static Record>> = const { Cell::new(None) };
+}
+
+/// `si_code` of a SIGSYS that seccomp caused: `SYS_SECCOMP`, Linux `include/uapi/asm-generic/siginfo.h`.
+const SYS_SECCOMP: libc::c_int = 1;
+
+/// What main does last when it is itself refused a call, or panics: puts the terminal back, says this text, and
+/// ends the process. Set once by main, before it fences itself.
+static LAST_WORDS: OnceLock<fn(&str, Ending) -> !> = OnceLock::new();
+
+/// Why main ends the process by its last words.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ending {
+    /// Main was refused a call.
+    Violation,
+    /// Main panicked, or got a SIGSYS from outside.
+    Failure,
+}
+
+/// The part of `siginfo_t` that libc does not name, for SIGSYS: Linux `include/uapi/asm-generic/siginfo.h`.
+#[repr(C)]
+struct SigsysInfo {
+    number: libc::c_int,
+    errno: libc::c_int,
+    code: libc::c_int,
+    padding: libc::c_int,
+    call_address: u64,
+    syscall: libc::c_int,
+    arch: libc::c_uint,
+}
+
+/// Installs the SIGSYS handler for the whole process.
+///
+/// # Errors
+/// The kernel's, of `sigaction`.
+pub fn handle() -> io::Result<()> {
+    let handler: extern "C" fn(libc::c_int, *const SigsysInfo, *const libc::ucontext_t) = refused;
+    signals::handle(libc::SIGSYS, handler as usize, libc::SA_SIGINFO)
+}
+
+/// Sets what main does last.
+pub fn set_last_words(last_words: fn(&str, Ending) -> !) {
+    // A second set would be the same function.
+    let _ = LAST_WORDS.set(last_words);
+}
+
+/// From now on the calling thread's violations and panics go to this record.
+pub(super) fn attend(record: &'static Record) {
+    RECORD.set(Some(record));
+}
+
+/// The calling thread's record, once it has one.
+pub(super) fn record() -> Option<&'static Record> {
+    RECORD.get()
+}
+
+extern "C" fn refused(_signal: libc::c_int, info: *const SigsysInfo, context: *const libc::ucontext_t) {
+    let Some(record) = record() else {
+        // No thread without a record has a filter, so somebody sent this signal.
+        // SAFETY: ends the process; takes an integer.
+        unsafe { libc::_exit(128 + libc::SIGSYS) }
+    };
+    // SAFETY: with SA_SIGINFO the kernel passes a siginfo_t that lives until the handler returns, and for SIGSYS
+    // its layout is that of `SigsysInfo`.
+    let info = unsafe { &*info };
+    if info.code != SYS_SECCOMP {
+        end(record, Phase::Signalled);
+    }
+    // SAFETY: with SA_SIGINFO the kernel passes the interrupted context, which lives until the handler returns.
+    let context = unsafe { &*context };
+    record.store_call(&call_of(info, context));
+    end(record, Phase::Violated);
+}
+
+#[expect(clippy::cast_sign_loss, reason = "registers and call numbers are bit patterns")]
+fn call_of(info: &SigsysInfo, context: &libc::ucontext_t) -> Call {
+    let register = |index: libc::c_int| context.uc_mcontext.gregs[index as usize] as u64;
+    Call {
+        number: info.syscall as u32,
+        arch: info.arch,
+        instruction_pointer: info.call_address,
+        // The order of arguments in registers: Linux arch/x86/entry/entry_64.S.
+        arguments: [libc::REG_RDI, libc::REG_RSI, libc::REG_RDX, libc::REG_R10, libc::REG_R8, libc::REG_R9]
+            .map(register),
+    }
+}
+
+/// Tells main, or speaks for it, and never returns.
+pub(super) fn end(record: &'static Record, phase: Phase) -> ! {
+    match record.farewell() {
+        Farewell::RingMain(bell) => {
+            record.set_phase(phase);
+            Slot::placed(bell).ring();
+            futex::park()
+        }
+        Farewell::EndThread => {
+            record.set_phase_quietly(phase);
+            loop {
+                // SAFETY: ends the calling thread; takes an integer. Strict mode allows it.
+                unsafe { libc::syscall(libc::SYS_exit, 1) };
+            }
+        }
+        Farewell::EndProcess => main_ends(record, phase),
+    }
+}
+
+/// Text in a fixed buffer; what does not fit is dropped.
+struct FixedText {
+    bytes: [u8; 512],
+    length: usize,
+}
+
+impl std::fmt::Write for FixedText {
+    fn write_str(&mut self, text: &str) -> std::fmt::Result {
+        for (cell, &byte) in self.bytes.iter_mut().skip(self.length).zip(text.as_bytes()) {
+            *cell = byte;
+            self.length += 1;
+        }
+        Ok(())
+    }
+}
+
+fn main_ends(record: &'static Record, phase: Phase) -> ! {
+    let mut text = FixedText { bytes: [0; 512], length: 0 };
+    let who = format_args!("ringfence: {} ({})", record.name, record.role);
+    let (said, ending) = match phase {
+        Phase::Violated => (write_violation(&mut text, record), Ending::Violation),
+        Phase::Panicked => (writeln!(text, "{who} panicked: {}", record.message()), Ending::Failure),
+        _ => (writeln!(text, "{who} got a SIGSYS from outside"), Ending::Failure),
+    };
+    debug_assert!(said.is_ok(), "a fixed text takes everything");
+    let said = std::str::from_utf8(&text.bytes[..text.length]).unwrap_or("ringfence: main cannot go on\n");
+    match LAST_WORDS.get() {
+        Some(last_words) => last_words(said, ending),
+        None => futex::park(),
+    }
+}
+
+fn write_violation(text: &mut FixedText, record: &Record) -> std::fmt::Result {
+    let call = record.call();
+    let name = syscalls::by_number(Arch::X86_64, call.number).map_or("a call", |known| known.name);
+    write!(text, "ringfence: {} ({}) was refused {name}", record.name, record.role)?;
+    write!(text, " [number {}, arguments", call.number)?;
+    for argument in call.arguments {
+        write!(text, " {argument:#x}")?;
+    }
+    writeln!(text, "], called from {:#x}", call.instruction_pointer)
+}

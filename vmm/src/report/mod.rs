@@ -1,0 +1,127 @@
+//! What is said at the end of a run: why it ended, and what each thread was allowed and used. Typed values here;
+//! one file for each format.
+#![forbid(unsafe_code)]
+
+pub mod exit_code;
+pub mod json;
+pub mod text;
+mod violation;
+
+pub use violation::Violation;
+
+use crate::confine::Slot;
+use crate::machine::exit::End;
+use crate::machine::registers::Position;
+
+/// Why a run ended.
+#[derive(Debug)]
+pub enum Cause {
+    /// The guest pulled the reset line.
+    Reset {
+        /// The console had shown the words of a Linux kernel panic.
+        panic_shown: bool,
+    },
+    /// The guest wrote this byte to the exit port.
+    ExitPort(u8),
+    /// KVM came back from the guest with something from which there is no going on.
+    Guest {
+        /// Index of the vCPU.
+        vcpu: usize,
+        /// What KVM said.
+        end: End,
+        /// Where the vCPU was, if KVM told.
+        registers: Option<Position>,
+    },
+    /// A thread was refused a call.
+    Violation(Box<Violation>),
+    /// A thread panicked.
+    Panic {
+        /// Its name.
+        thread: String,
+        /// Its role.
+        role: &'static str,
+        /// Message and place.
+        message: String,
+    },
+    /// A thread got a SIGSYS that no filter caused.
+    Sigsys {
+        /// Its name.
+        thread: String,
+        /// Its role.
+        role: &'static str,
+    },
+    /// The kernel ended the console thread.
+    ConsoleEnded {
+        /// Its name.
+        thread: String,
+    },
+    /// Standard output took no more.
+    Output {
+        /// The error number of the write.
+        errno: i32,
+    },
+    /// A signal asked for the end.
+    Signal(i32),
+    /// The user typed the escape sequence.
+    Left,
+}
+
+impl Cause {
+    /// The thread that was refused a call.
+    pub fn violator(&self) -> Option<&str> {
+        match self {
+            Self::Violation(violation) => Some(&violation.thread),
+            Self::ConsoleEnded { thread } => Some(thread),
+            _ => None,
+        }
+    }
+}
+
+/// Which calls a thread made.
+#[derive(Debug)]
+pub enum Used {
+    /// Each call it made, with how often.
+    Counted(Vec<(&'static str, u64)>),
+    /// [`Ended::not_counted`] says why.
+    NotCounted,
+}
+
+/// One thread in the confinement table.
+#[derive(Debug)]
+pub struct ThreadLine {
+    /// Name, as /proc shows it.
+    pub thread: String,
+    /// Role.
+    pub role: &'static str,
+    /// What held it: `filter`, `bitmask`, `strict` or `none`.
+    pub tier: &'static str,
+    /// Length of its program in BPF instructions; none in strict mode.
+    pub instructions: Option<usize>,
+    /// Descriptors in its own table.
+    pub descriptors: Option<usize>,
+    /// Calls that it made.
+    pub used: Used,
+    /// Distinct calls that its policy allows.
+    pub allowed: usize,
+    /// Calls that it was refused.
+    pub violations: usize,
+}
+
+/// A run at its end.
+#[derive(Debug)]
+pub struct Ended {
+    /// Why.
+    pub cause: Cause,
+    /// Every thread.
+    pub threads: Vec<ThreadLine>,
+    /// Why calls were not counted.
+    pub not_counted: Option<String>,
+    /// Bytes of the guest's output that could not be written.
+    pub unwritten: u64,
+    /// Exits to user space of each vCPU.
+    pub exits: Vec<u64>,
+    /// Allocations by threads that must not allocate: 0 unless one of them panicked.
+    pub reserve_allocations: usize,
+    /// Where the report file is open.
+    pub report: Option<Slot>,
+}

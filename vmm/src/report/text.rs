@@ -1,0 +1,108 @@
+//! The report for a person: a sentence or two on why the run ended, then the confinement table.
+
+use std::fmt::Write as _;
+
+use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
+
+use super::{Cause, Ended, ThreadLine, Used, Violation};
+use crate::confine::signals;
+use crate::machine::exit::End;
+
+/// Why the run ended, in one or more lines without a newline at the end.
+pub fn ending(ended: &Ended) -> String {
+    let mut text = cause(&ended.cause);
+    if let Cause::Output { .. } = ended.cause {
+        let _ = write!(text, "; {} bytes of the guest's output are lost", ended.unwritten);
+    } else if ended.unwritten > 0 {
+        let _ = write!(text, "\n{} bytes of the guest's output were not written", ended.unwritten);
+    }
+    text
+}
+
+fn cause(cause: &Cause) -> String {
+    match cause {
+        Cause::Reset { panic_shown: false } => "the guest reset the machine".into(),
+        Cause::Reset { panic_shown: true } => {
+            "the guest reset the machine, after its console had shown a kernel panic".into()
+        }
+        Cause::ExitPort(value) => format!("the guest wrote {value} to the exit port"),
+        Cause::Guest { vcpu, end, registers } => {
+            let mut text = format!("vCPU {vcpu}: {end}");
+            if let Some(position) = registers {
+                let _ = write!(text, "\n  at {position}");
+            }
+            if matches!(end, End::EmulationFailed { .. }) {
+                text.push_str("\n  this host's KVM cannot emulate the instruction; see ringfence doctor");
+            }
+            text
+        }
+        Cause::Violation(violation) => self::violation(violation),
+        Cause::Panic { thread, role, message } => {
+            format!(
+                "{thread} ({role}) panicked: {message}\n  this is a defect of ringfence; please report it"
+            )
+        }
+        Cause::Sigsys { thread, role } => format!("{thread} ({role}) got a SIGSYS that no filter caused"),
+        Cause::ConsoleEnded { thread } => format!(
+            "{thread} (console) was ended by the kernel: in strict mode it may call read, write, exit and \
+             rt_sigreturn, and it called something else"
+        ),
+        Cause::Output { errno } => {
+            let reason = std::io::Error::from_raw_os_error(*errno);
+            format!("standard output takes no more ({reason}), so the run was ended")
+        }
+        Cause::Signal(signal) => format!("ended by {}", signals::name(*signal)),
+        Cause::Left => "left from the terminal (Ctrl-A x)".into(),
+    }
+}
+
+fn violation(violation: &Violation) -> String {
+    let Violation { thread, role, text, nearest, .. } = violation;
+    let mut said = format!("{thread} ({role}) was refused {text}: {}", violation.because());
+    if let Some(nearest) = nearest {
+        let _ = write!(said, "\n  nearest rule: {}\n                {}", nearest.rule, nearest.reason);
+        let _ = write!(said, " ({})", nearest.place);
+    }
+    said
+}
+
+/// The confinement table, in lines of at most `width` columns.
+pub fn table(ended: &Ended, width: u16) -> String {
+    let mut table = Table::new();
+    table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Dynamic).set_width(width);
+    table.set_header(["thread", "role", "tier", "BPF instr.", "fds", "calls used of allowed", "violations"]);
+    for line in &ended.threads {
+        table.add_row(row(line));
+    }
+    for column in [3, 4, 6] {
+        if let Some(column) = table.column_mut(column) {
+            column.set_cell_alignment(CellAlignment::Right);
+        }
+    }
+    let mut text = String::new();
+    for line in table.lines() {
+        text.push_str(line.trim_end());
+        text.push('\n');
+    }
+    if let Some(reason) = &ended.not_counted {
+        let _ = writeln!(text, "calls not counted: {reason}");
+    }
+    text
+}
+
+fn row(line: &ThreadLine) -> [String; 7] {
+    let number = |number: Option<usize>| number.map_or("-".into(), |number| number.to_string());
+    let used = match &line.used {
+        Used::Counted(calls) => format!("{} of {}", calls.len(), line.allowed),
+        Used::NotCounted => format!("not counted of {}", line.allowed),
+    };
+    [
+        line.thread.clone(),
+        line.role.to_owned(),
+        line.tier.to_owned(),
+        number(line.instructions),
+        number(line.descriptors),
+        used,
+        line.violations.to_string(),
+    ]
+}

@@ -1,0 +1,150 @@
+//! What the threads of a run share: devices, the output ring, and a word or two by which they tell each other
+//! what happened. Descriptors are not among it; each thread has its own.
+#![forbid(unsafe_code)]
+
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::time::Instant;
+
+use crate::confine::futex;
+use crate::devices::output::Output;
+use crate::devices::ports::Ports;
+use crate::machine::exit::End;
+
+/// What ended a vCPU's run.
+#[derive(Clone, Copy, Debug)]
+pub enum Verdict {
+    /// The guest pulled the reset line.
+    Reset,
+    /// The guest wrote this byte to the exit port.
+    ExitPort(u8),
+    /// KVM came back with something from which there is no going on.
+    Machine(End),
+}
+
+/// Where a vCPU thread is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u32)]
+pub enum Place {
+    /// At the gate; its vCPU is not inside `KVM_RUN`.
+    Paused = 0,
+    /// In its loop.
+    Running = 1,
+    /// Behind its last exit, parked.
+    Ended = 2,
+}
+
+/// What main asks of a vCPU thread.
+const PAUSE: u32 = 0;
+const RUN: u32 = 1;
+
+/// One vCPU's part of the shared state. Begins paused.
+#[derive(Debug, Default)]
+pub struct VcpuState {
+    /// [`PAUSE`] or [`RUN`]; stored by main, and the futex word of the gate.
+    request: AtomicU32,
+    /// A [`Place`]; stored by the vCPU thread, and the futex word on which main waits.
+    place: AtomicU32,
+    verdict: OnceLock<Verdict>,
+    exits: AtomicU64,
+}
+
+impl VcpuState {
+    /// Main: asks the thread to go to the gate. It does so after its next exit; see `confine::signals::KICK`.
+    pub fn ask_to_pause(&self) {
+        self.request.store(PAUSE, Ordering::SeqCst);
+    }
+
+    /// Main: opens the gate.
+    pub fn resume(&self) {
+        self.request.store(RUN, Ordering::SeqCst);
+        futex::wake_all(&self.request);
+    }
+
+    /// Main: waits until the thread is not inside `KVM_RUN` any more; false when `deadline` came first.
+    pub fn wait_out_of_guest(&self, deadline: Instant) -> bool {
+        let outside = |place| place != Place::Running as u32;
+        outside(futex::wait_until(&self.place, deadline, outside))
+    }
+
+    /// vCPU: whether main wants it at the gate.
+    pub fn pause_wanted(&self) -> bool {
+        self.request.load(Ordering::SeqCst) == PAUSE
+    }
+
+    /// vCPU: waits at the gate until main opens it.
+    pub fn wait_at_gate(&self) {
+        self.go_to(Place::Paused);
+        while self.pause_wanted() {
+            futex::wait(&self.request, PAUSE);
+        }
+        self.go_to(Place::Running);
+    }
+
+    /// vCPU: has left the guest for good.
+    pub fn end(&self, verdict: Verdict) {
+        // The thread parks after this, so there is one verdict.
+        let _ = self.verdict.set(verdict);
+        self.go_to(Place::Ended);
+    }
+
+    fn go_to(&self, place: Place) {
+        self.place.store(place as u32, Ordering::SeqCst);
+        futex::wake_all(&self.place);
+    }
+
+    /// What ended the vCPU's run.
+    pub fn verdict(&self) -> Option<Verdict> {
+        self.verdict.get().copied()
+    }
+
+    /// vCPU: counts an exit to user space.
+    pub fn count_exit(&self) {
+        // Stored by one thread alone, so no read-modify-write is needed.
+        self.exits.store(self.exits.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
+    }
+
+    /// Exits to user space so far.
+    pub fn exits(&self) -> u64 {
+        self.exits.load(Ordering::Relaxed)
+    }
+}
+
+/// The shared state of one run. Lives as long as the process.
+#[derive(Debug)]
+pub struct Shared {
+    /// The guest's serial output on its way to the console thread.
+    pub output: &'static Output,
+    /// The devices.
+    pub ports: Ports,
+    /// One for each vCPU.
+    pub vcpus: Vec<VcpuState>,
+    /// The user typed the escape sequence.
+    pub left: AtomicBool,
+}
+
+impl Shared {
+    /// The state of a machine with `vcpus` vCPUs that has not started.
+    pub fn new(vcpus: usize, output: &'static Output, ports: Ports) -> &'static Self {
+        let vcpus = (0..vcpus).map(|_| VcpuState::default()).collect();
+        Box::leak(Box::new(Self { output, ports, vcpus, left: AtomicBool::new(false) }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+
+    #[test]
+    fn a_vcpu_begins_at_the_gate_and_goes_through_when_main_opens_it() {
+        let state: &'static VcpuState = Box::leak(Box::default());
+        assert!(state.pause_wanted());
+        let thread = std::thread::spawn(|| state.wait_at_gate());
+        state.resume();
+        thread.join().unwrap();
+        assert!(!state.wait_out_of_guest(Instant::now() + Duration::from_millis(1)));
+        state.end(Verdict::Reset);
+        assert!(state.wait_out_of_guest(Instant::now() + Duration::from_mins(1)));
+    }
+}

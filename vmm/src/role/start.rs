@@ -1,0 +1,207 @@
+//! The birth of a run: descriptors, threads in their order, main's own fence last, then the gate opens.
+
+use std::fs::File;
+use std::io;
+use std::os::fd::{AsRawFd, BorrowedFd, IntoRawFd, OwnedFd, RawFd};
+
+use kvm_ioctls::{VcpuFd, VmFd};
+use rustix::io::Errno;
+use rustix::process::{Pid, PidfdFlags};
+use vmm_sys_util::eventfd::EventFd;
+
+use super::calls::Points;
+use super::main::{self, Main, Monitor};
+use super::shared::Shared;
+use super::{console, io as io_role, terminal, vcpu};
+use crate::confine::thread::{self, Started};
+use crate::confine::{self, Fencing, panic, signals, sigsys};
+use crate::devices::output::Output;
+use crate::devices::ports::Ports;
+use crate::devices::serial::{self, Serial};
+use crate::machine::{BuildError, Config, Machine};
+use crate::report::Ended;
+
+/// How a run is held and watched.
+#[derive(Debug)]
+pub struct Settings {
+    /// `--tier` and `--on-violation`.
+    pub fencing: Fencing,
+    /// Whether the guest has the exit port.
+    pub exit_port: bool,
+    /// Whether the threads' calls are counted.
+    pub count_calls: bool,
+    /// An open file for the report, which main keeps.
+    pub report: Option<File>,
+}
+
+/// Why a run did not come to be. No guest code has run.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The machine could not be built.
+    #[error(transparent)]
+    Machine(#[from] BuildError),
+    /// A descriptor or a handler could not be made.
+    #[error("{what} failed before the guest started: {source}")]
+    Prepare {
+        /// What was tried.
+        what: &'static str,
+        /// The system's reason.
+        source: io::Error,
+    },
+    /// A thread could not be made or fenced.
+    #[error(transparent)]
+    Thread(#[from] thread::Error),
+    /// Main could not be fenced.
+    #[error("the main thread could not take on its role: {0}")]
+    Main(#[from] confine::fence::Error),
+}
+
+fn prepare<T, E: Into<io::Error>>(what: &'static str, result: Result<T, E>) -> Result<T, Error> {
+    result.map_err(|source| Error::Prepare { what, source: source.into() })
+}
+
+/// Eventfds of a run, in main's first table.
+#[derive(Debug)]
+struct Bells {
+    main: EventFd,
+    console: EventFd,
+    io: EventFd,
+    room: EventFd,
+    serial_irq: EventFd,
+}
+
+impl Bells {
+    fn new() -> Result<Self, Error> {
+        let bell = |flags| prepare("eventfd", EventFd::new(flags | libc::EFD_CLOEXEC));
+        Ok(Self {
+            main: bell(libc::EFD_NONBLOCK)?,
+            // The console has no other way to wait than to read.
+            console: bell(0)?,
+            io: bell(libc::EFD_NONBLOCK)?,
+            room: bell(libc::EFD_NONBLOCK)?,
+            serial_irq: bell(libc::EFD_NONBLOCK)?,
+        })
+    }
+}
+
+/// Runs a machine to its end. Afterwards the calling thread is fenced: it may write its report and end the process
+/// by [`confine::end_process`], and nothing else.
+///
+/// # Errors
+/// See [`Error`]. After an error the calling thread is not fenced, but the process may have fenced threads, which
+/// wait for its end.
+pub fn run(config: &Config, settings: Settings) -> Result<Ended, Error> {
+    confine::reserve::use_heap_alone();
+    signals::block_all();
+    signals::know_process();
+    prepare("installing the SIGSYS handler", sigsys::handle())?;
+    prepare("installing the handler of the vCPUs' kick", signals::handle_kick())?;
+    let points = look_up_points(settings.count_calls);
+    let machine = Machine::build(config)?;
+    panic::hook();
+    let result = start(machine, settings, points).map(Monitor::attend);
+    // Before the first message, which expects a terminal in its usual mode.
+    terminal::restore();
+    result
+}
+
+fn look_up_points(wanted: bool) -> Result<Points, String> {
+    if !wanted {
+        return Err("not asked for; --count-calls does".into());
+    }
+    Points::look_up(main::policies().flat_map(|policy| policy.calls.iter().map(|&(_, name)| name)))
+        .map_err(|error| error.to_string())
+}
+
+fn start(machine: Machine, settings: Settings, points: Result<Points, String>) -> Result<Monitor, Error> {
+    let fencing = settings.fencing;
+    let bells = Bells::new()?;
+    let is_terminal = prepare("preparing the terminal", terminal::prepare())?;
+    let irq = machine.vm.register_irqfd(&bells.serial_irq, serial::IRQ);
+    prepare(
+        "registering the serial port's irqfd",
+        irq.map_err(|errno| io::Error::from_raw_os_error(errno.errno())),
+    )?;
+    let signals = prepare("signalfd", signals::ending_signals())?;
+    // The VM lives as long as the process. Main keeps its descriptor, at a slot that this value does not know.
+    let vm: &'static VmFd = Box::leak(Box::new(machine.vm));
+    // So does its memory, whose owner would unmap it.
+    std::mem::forget(machine.memory);
+    let output: &'static Output = Box::leak(Box::default());
+    let ports = Ports::new(Serial::new(output), settings.exit_port);
+    let shared = Shared::new(machine.vcpus.len(), output, ports);
+
+    let (unfenced, main_record) = thread::first::<Main>("rf-main", fencing);
+    let console = console::start(fencing, console_descriptors(&bells), shared)?;
+    let io = io_role::start(fencing, io_descriptors(&bells), is_terminal, shared)?;
+    let mut threads = vec![io, console];
+    for (index, vcpu) in machine.vcpus.iter().enumerate() {
+        threads.push(vcpu::start(index, fencing, vcpu_descriptors(&bells, vcpu.as_raw_fd()), vm, shared)?);
+    }
+    // Every thread has its own table now, so that main may change its own.
+    threads.iter().try_for_each(Started::wait_fenced)?;
+    let console_exit = watch_thread(threads[1].record.tid())?;
+
+    let descriptors = main::Descriptors {
+        bell: bells.main.as_raw_fd(),
+        signals: signals.as_raw_fd(),
+        console_exit: console_exit.as_ref().map(AsRawFd::as_raw_fd),
+        report: settings.report.as_ref().map(AsRawFd::as_raw_fd),
+        vm: vm.as_raw_fd(),
+        vcpus: machine.vcpus.into_iter().map(own_number).collect::<Result<_, _>>()?,
+    };
+    let placed = main::take_slots(unfenced, &descriptors)?;
+    // Their numbers mean something else from here on, or nothing, and they would close them.
+    std::mem::forget((bells, signals, console_exit, settings.report));
+    let records = std::iter::once(main_record).chain(threads.iter().map(|thread| thread.record)).collect();
+    Ok(Monitor::fence(placed, vm, shared, records, points, fencing)?)
+}
+
+/// A descriptor of the vCPU that nothing owns: the value that owned one, and a mapping, is dropped.
+#[expect(clippy::needless_pass_by_value, reason = "it is taken to be dropped")]
+fn own_number(vcpu: VcpuFd) -> Result<RawFd, Error> {
+    // SAFETY: `vcpu` holds the number open for the length of this call.
+    let borrowed = unsafe { BorrowedFd::borrow_raw(vcpu.as_raw_fd()) };
+    prepare("duplicating a vCPU's descriptor", rustix::io::dup(borrowed)).map(IntoRawFd::into_raw_fd)
+}
+
+/// `PIDFD_THREAD`, Linux `include/uapi/linux/pidfd.h`, since 6.9.
+const PIDFD_THREAD: u32 = 0o200;
+
+/// A descriptor that becomes readable when the thread ends; `None` on kernels that have none for threads.
+fn watch_thread(tid: i32) -> Result<Option<OwnedFd>, Error> {
+    let Some(tid) = Pid::from_raw(tid) else { return Ok(None) };
+    match rustix::process::pidfd_open(tid, PidfdFlags::from_bits_retain(PIDFD_THREAD)) {
+        Ok(descriptor) => Ok(Some(descriptor)),
+        Err(Errno::INVAL | Errno::NOSYS) => Ok(None),
+        Err(errno) => prepare("pidfd_open", Err(errno)),
+    }
+}
+
+fn console_descriptors(bells: &Bells) -> console::Descriptors {
+    console::Descriptors {
+        stdout: libc::STDOUT_FILENO,
+        bell: bells.console.as_raw_fd(),
+        room: bells.room.as_raw_fd(),
+    }
+}
+
+fn io_descriptors(bells: &Bells) -> io_role::Descriptors {
+    io_role::Descriptors {
+        stdin: libc::STDIN_FILENO,
+        room: bells.room.as_raw_fd(),
+        bell: bells.io.as_raw_fd(),
+        main_bell: bells.main.as_raw_fd(),
+        serial_irq: bells.serial_irq.as_raw_fd(),
+    }
+}
+
+fn vcpu_descriptors(bells: &Bells, vcpu: RawFd) -> vcpu::Descriptors {
+    vcpu::Descriptors {
+        vcpu,
+        main_bell: bells.main.as_raw_fd(),
+        console_bell: bells.console.as_raw_fd(),
+        io_bell: bells.io.as_raw_fd(),
+        serial_irq: bells.serial_irq.as_raw_fd(),
+    }
+}
