@@ -1,5 +1,6 @@
 //! The main thread: builds the machine's life around it, then waits, fenced, for its end.
 
+use std::hash::RandomState;
 use std::mem::ManuallyDrop;
 use std::os::fd::RawFd;
 use std::sync::atomic::Ordering;
@@ -169,6 +170,8 @@ impl Monitor {
             })
             .collect();
         sigsys::set_last_words(last_words);
+        // The first hash table of a thread asks the kernel for random numbers; the report's tables come later.
+        let _ = RandomState::new();
         Ok(Self {
             bell: slotted.slot(slot::BELL),
             signals: slotted.slot(slot::SIGNALS),

@@ -173,7 +173,8 @@ fn watch_thread(tid: i32) -> Result<Option<OwnedFd>, Error> {
     let Some(tid) = Pid::from_raw(tid) else { return Ok(None) };
     match rustix::process::pidfd_open(tid, PidfdFlags::from_bits_retain(PIDFD_THREAD)) {
         Ok(descriptor) => Ok(Some(descriptor)),
-        Err(Errno::INVAL | Errno::NOSYS) => Ok(None),
+        // No such thread any more: main finds that out by itself, as on a kernel without such descriptors.
+        Err(Errno::INVAL | Errno::NOSYS | Errno::SRCH) => Ok(None),
         Err(errno) => prepare("pidfd_open", Err(errno)),
     }
 }
