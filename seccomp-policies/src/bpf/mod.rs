@@ -3,11 +3,14 @@
 //! An instruction is decoded in one place ([`Operation::decode`]); all else works on what it yields, so that no two
 //! parts of this can disagree on what an opcode means.
 
+mod disassemble;
 mod interpret;
 mod operation;
 mod program;
+mod trace;
 mod validate;
 
+pub use disassemble::{Line, disassemble};
 pub use interpret::{Evaluation, Fault, interpret};
 pub use operation::{Arithmetic, Comparison, DATA_LENGTH, Operand, Operation, Register, Source};
 pub use program::Program;

@@ -34,9 +34,12 @@ impl Display for RoleModule<'_> {
         let Proved { policy, sources, compiled } = self.0;
         writeln!(f, "#[doc = {:?}]", format!("The policy of role `{}`.", policy.role))?;
         writeln!(f, "pub mod {} {{", identifier(&policy.role))?;
+        writeln!(f, "    #[allow(unused_imports, reason = \"strict mode has no programs\")]")?;
+        writeln!(f, "    use ::seccomp_policies::bpf::Instruction;")?;
+        writeln!(f, "    #[allow(unused_imports, reason = \"strict mode has no variants\")]")?;
+        writeln!(f, "    use ::seccomp_policies::embed::{{Embedded, EmbeddedSlot, Programs, Variants}};")?;
         writeln!(f, "    /// The policy and its programs.")?;
-        writeln!(f, "    pub static POLICY: ::seccomp_policies::embed::Embedded =")?;
-        writeln!(f, "        ::seccomp_policies::embed::Embedded {{")?;
+        writeln!(f, "    pub static POLICY: Embedded = Embedded {{")?;
         writeln!(f, "        role: {:?},", policy.role)?;
         writeln!(f, "        sources: &{sources:?},")?;
         writeln!(f, "        programs: {},", ProgramsExpression(compiled))?;
@@ -44,7 +47,7 @@ impl Display for RoleModule<'_> {
         for Slot { name, first, last, reason } in &policy.slots {
             writeln!(
                 f,
-                "            ::seccomp_policies::embed::EmbeddedSlot \
+                "            EmbeddedSlot \
                  {{ name: {name:?}, first: {first}, last: {last}, reason: {reason:?} }},"
             )?;
         }
@@ -75,7 +78,7 @@ struct ProgramsExpression<'a>(&'a Compiled);
 
 impl Display for ProgramsExpression<'_> {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        f.write_str("::seccomp_policies::embed::Programs::")?;
+        f.write_str("Programs::")?;
         match self.0 {
             Compiled::Strict => f.write_str("Strict"),
             Compiled::Bitmask(bitmask) => write!(f, "Bitmask({})", VariantsExpression(bitmask)),
@@ -92,7 +95,7 @@ struct VariantsExpression<'a>(&'a ByViolation);
 impl Display for VariantsExpression<'_> {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         let [trap, kill, errno, log] = self.0;
-        f.write_str("::seccomp_policies::embed::Variants {\n")?;
+        f.write_str("Variants {\n")?;
         for (name, program) in [("trap", trap), ("kill", kill), ("errno", errno), ("log", log)] {
             writeln!(f, "            {name}: &[")?;
             write_instructions(f, program)?;
@@ -107,7 +110,7 @@ fn write_instructions(f: &mut Formatter<'_>, program: &Program) -> fmt::Result {
         let crate::bpf::Instruction { code, jt, jf, k } = instruction;
         writeln!(
             f,
-            "                ::seccomp_policies::bpf::Instruction \
+            "                Instruction \
              {{ code: {code:#04x}, jt: {jt}, jf: {jf}, k: {k:#x} }},"
         )
     })
