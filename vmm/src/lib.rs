@@ -5,6 +5,7 @@
 pub mod cli;
 pub mod confine;
 pub mod devices;
+pub mod host;
 pub mod machine;
 pub mod report;
 pub mod role;

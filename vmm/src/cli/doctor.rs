@@ -1,23 +1,45 @@
 //! `ringfence doctor`.
 
+use std::io::{self, Write as _};
+
 use super::Outcome;
+use crate::host::Report;
+use crate::host::text::Text;
 
 /// Arguments of `doctor`.
+///
+/// Exit code: 0 where `run` can work, 1 where something that it needs is missing.
 #[derive(Debug, Default, clap::Args)]
-pub struct Args {}
+#[command(after_help = "Examples:\n  ringfence doctor\n  ringfence doctor --json")]
+pub struct Args {
+    /// Print JSON, for machines
+    #[arg(long)]
+    json: bool,
+}
 
 /// Why `doctor` failed.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// Not written yet.
-    #[error("not written yet")]
-    Missing,
+    /// Standard output does not take the report.
+    #[error("cannot write the report to standard output: {0}")]
+    Write(#[from] io::Error),
+    /// It could not be made into JSON.
+    #[error("cannot write the report as JSON: {0}")]
+    Json(#[from] serde_json::Error),
 }
 
-/// Runs the command.
+/// Looks at the host and prints what it offers and lacks.
 ///
 /// # Errors
 /// See [`Error`].
-pub fn run(_args: &Args) -> Result<Outcome, Error> {
-    Err(Error::Missing)
+pub fn run(args: &Args) -> Result<Outcome, Error> {
+    let report = Report::gather();
+    let text =
+        if args.json { serde_json::to_string_pretty(&report)? + "\n" } else { Text(&report).to_string() };
+    match io::stdout().write_all(text.as_bytes()) {
+        // Whoever reads has read enough (`doctor | head`).
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {}
+        result => result?,
+    }
+    Ok(if report.can_run { Outcome::Done } else { Outcome::Deficient })
 }

@@ -40,31 +40,32 @@ const fn needed(capability: Cap, name: &'static str, purpose: &'static str) -> N
     Needed { capability, name, purpose }
 }
 
+/// What to do where there is no device, or no module behind it.
+const LOAD_MODULE: &str = "load the module (modprobe kvm_intel or kvm_amd), turn on virtualization in the firmware, \
+                           or, inside a virtual machine, nested virtualization on its host";
+/// What to do without permission.
+const JOIN_GROUP: &str = "add the user to the device's group (usually `usermod -aG kvm USER`, then log in again) or \
+                          run as root";
+/// What to do with a KVM that is too old, or none.
+const NEWER_KERNEL: &str = "use Linux 4.11 or later";
+
 /// Why KVM cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum KvmError {
     /// No device.
-    #[error(
-        "cannot open {path}: there is no such device; load the module (modprobe kvm_intel or kvm_amd), turn on \
-         virtualization in the firmware, or, inside a virtual machine, nested virtualization on its host"
-    )]
+    #[error("cannot open {path}: there is no such device; {LOAD_MODULE}")]
     Missing {
         /// The device.
         path: String,
     },
     /// A device that this user may not open.
-    #[error(
-        "cannot open {path}: permission denied; add the user to the device's group (usually `usermod -aG kvm USER`, \
-         then log in again) or run as root"
-    )]
+    #[error("cannot open {path}: permission denied; {JOIN_GROUP}")]
     Permission {
         /// The device.
         path: String,
     },
     /// Anything else that open said.
-    #[error(
-        "cannot open {path}: {source}; the module behind it may not be loaded (modprobe kvm_intel or kvm_amd)"
-    )]
+    #[error("cannot open {path}: {source}; {LOAD_MODULE}")]
     Open {
         /// The device.
         path: String,
@@ -73,7 +74,7 @@ pub enum KvmError {
     },
     /// It answered, but is not the KVM that we know.
     #[error(
-        "{path} speaks version {found} of the KVM interface, not {API_VERSION}: it is not a KVM device, or not Linux's"
+        "{path} speaks version {found} of the KVM interface, not {API_VERSION}: it is no KVM device; {NEWER_KERNEL}"
     )]
     ApiVersion {
         /// The device.
@@ -82,13 +83,31 @@ pub enum KvmError {
         found: i32,
     },
     /// A capability is missing.
-    #[error("this host's KVM lacks {name}, which is needed {purpose}: use Linux 4.11 or later")]
+    #[error("this host's KVM lacks {name}, which is needed {purpose}; {NEWER_KERNEL}")]
     Capability {
         /// The constant's name.
         name: &'static str,
         /// What for.
         purpose: &'static str,
     },
+}
+
+impl KvmError {
+    /// What to do about it: the last part of the error's text.
+    pub fn remedy(&self) -> &'static str {
+        match self {
+            Self::Missing { .. } | Self::Open { .. } => LOAD_MODULE,
+            Self::Permission { .. } => JOIN_GROUP,
+            Self::ApiVersion { .. } | Self::Capability { .. } => NEWER_KERNEL,
+        }
+    }
+
+    /// What is wrong, without what to do.
+    pub fn problem(&self) -> String {
+        let text = self.to_string();
+        let problem = text.strip_suffix(self.remedy()).and_then(|text| text.strip_suffix("; "));
+        problem.unwrap_or(&text).to_owned()
+    }
 }
 
 /// Opens `/dev/kvm` and checks version and capabilities.
@@ -154,6 +173,21 @@ mod tests {
         for errno in [libc::EACCES, libc::EPERM] {
             let error = open_error(DEVICE, errno);
             assert!(error.to_string().contains("usermod -aG kvm"), "{error}");
+        }
+    }
+
+    #[test]
+    fn every_error_is_its_problem_and_its_remedy() {
+        let path = || "/dev/kvm".to_owned();
+        let errors = [
+            KvmError::Missing { path: path() },
+            KvmError::Permission { path: path() },
+            KvmError::Open { path: path(), source: io::Error::from_raw_os_error(libc::ENXIO) },
+            KvmError::ApiVersion { path: path(), found: 11 },
+            KvmError::Capability { name: "KVM_CAP_PIT2", purpose: "for the timer" },
+        ];
+        for error in errors {
+            assert_eq!(error.to_string(), format!("{}; {}", error.problem(), error.remedy()));
         }
     }
 
