@@ -108,6 +108,7 @@ pub struct Monitor {
     _fenced: Fenced<Main>,
     bell: Slot,
     signals: Slot,
+    stdout: Slot,
     console_exit: Option<Slot>,
     report: Option<Slot>,
     /// Main's own view of the vCPUs. Never dropped: their slots go with the process.
@@ -132,6 +133,8 @@ struct Watched {
 const LOOK_AT_CONSOLE: Duration = Duration::from_secs(1);
 /// How often main looks whether the output has been written, while it waits for just that.
 const LOOK_AT_OUTPUT: Duration = Duration::from_millis(2);
+/// As much as main's policy lets it write to standard output at once.
+const LAST_CHUNK_BYTES: usize = 4096;
 /// How long a vCPU may take to leave the guest; it needs one exit.
 const PAUSE_LIMIT: Duration = Duration::from_millis(500);
 /// How long output may take to be written once the user has asked for the end.
@@ -175,6 +178,7 @@ impl Monitor {
         Ok(Self {
             bell: slotted.slot(slot::BELL),
             signals: slotted.slot(slot::SIGNALS),
+            stdout: slotted.slot(slot::STDOUT),
             console_exit: console_exit.then(|| slotted.slot(slot::CONSOLE_EXIT)),
             report: report.then(|| slotted.slot(slot::REPORT)),
             _fenced: slotted.fence()?,
@@ -276,7 +280,11 @@ impl Monitor {
             while self.output_waits() {
                 // The user, by a further signal, or a console that is gone ends the waiting.
                 self.poll(Some(LOOK_AT_OUTPUT));
-                if self.signal().is_some() || self.console_gone().is_some() {
+                if self.console_gone().is_some() {
+                    self.write_last_output();
+                    hurried = Some(Instant::now());
+                }
+                if self.signal().is_some() {
                     hurried = Some(Instant::now());
                 }
                 if hurried.is_some_and(|limit| Instant::now() >= limit) {
@@ -287,6 +295,26 @@ impl Monitor {
             if paused && !self.output_waits() {
                 return self.shared.output.lost();
             }
+        }
+    }
+
+    /// Writes what the console thread has left. A signal, or an output that takes no more, ends it.
+    fn write_last_output(&self) {
+        let mut chunk = [0; LAST_CHUNK_BYTES];
+        while self.output_waits() && self.signal().is_none() {
+            let mut polled =
+                [PollFd::new(&self.stdout, PollFlags::OUT), PollFd::new(&self.signals, PollFlags::IN)];
+            // An interrupted wait leaves no event behind, and is tried again.
+            let _ = rustix::event::poll(&mut polled, None);
+            if polled[0].revents().is_empty() {
+                continue;
+            }
+            let count = self.shared.output.peek(&mut chunk);
+            match rustix::io::write(self.stdout, &chunk[..count]) {
+                // Nobody listens for room any more but vCPUs that are about to be ended.
+                Ok(written) => self.shared.output.take(written),
+                Err(_) => return,
+            };
         }
     }
 
