@@ -87,9 +87,9 @@ pub fn act(thread: &str, exits: u64) {
     }
     match provocation.deed {
         Deed::Panic => panic!("provoked after {exits} exits"),
-        Deed::Call { number, arguments: [a, b, c, d, e, f] } => {
+        Deed::Call { number, arguments: [rdi, rsi, rdx, r10, r8, r9] } => {
             // SAFETY: the test that asks for the call answers for its arguments; it is made to be refused.
-            unsafe { libc::syscall(number, a, b, c, d, e, f) };
+            unsafe { libc::syscall(number, rdi, rsi, rdx, r10, r8, r9) };
         }
     }
 }

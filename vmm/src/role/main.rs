@@ -105,12 +105,10 @@ pub fn take_slots(
 /// Main, fenced, and what it watches.
 #[derive(Debug)]
 pub struct Monitor {
-    _fenced: Fenced<Main>,
-    bell: Slot,
-    signals: Slot,
-    stdout: Slot,
-    console_exit: Option<Slot>,
-    report: Option<Slot>,
+    fenced: Fenced<Main>,
+    /// Whether the kernel tells by a descriptor when the console thread has ended.
+    console_exit: bool,
+    report: bool,
     /// Main's own view of the vCPUs. Never dropped: their slots go with the process.
     vcpus: Vec<ManuallyDrop<VcpuFd>>,
     shared: &'static Shared,
@@ -176,12 +174,9 @@ impl Monitor {
         // The first hash table of a thread asks the kernel for random numbers; the report's tables come later.
         let _ = RandomState::new();
         Ok(Self {
-            bell: slotted.slot(slot::BELL),
-            signals: slotted.slot(slot::SIGNALS),
-            stdout: slotted.slot(slot::STDOUT),
-            console_exit: console_exit.then(|| slotted.slot(slot::CONSOLE_EXIT)),
-            report: report.then(|| slotted.slot(slot::REPORT)),
-            _fenced: slotted.fence()?,
+            fenced: slotted.fence()?,
+            console_exit,
+            report,
             vcpus,
             shared,
             watched,
@@ -199,7 +194,7 @@ impl Monitor {
     }
 
     fn wait(&self) -> Cause {
-        let limit = self.console_exit.is_none().then_some(LOOK_AT_CONSOLE);
+        let limit = (!self.console_exit).then_some(LOOK_AT_CONSOLE);
         loop {
             self.poll(limit);
             if let Some(cause) = self.cause() {
@@ -210,13 +205,18 @@ impl Monitor {
 
     /// Waits until something may have happened.
     fn poll(&self, limit: Option<Duration>) {
-        let watched = [Some(self.bell), Some(self.signals), self.console_exit];
+        let console_exit = self.console_exit.then_some(slot::CONSOLE_EXIT);
+        let watched: Vec<Slot> = [slot::BELL, slot::SIGNALS]
+            .into_iter()
+            .chain(console_exit)
+            .map(|number| self.fenced.slot(number))
+            .collect();
         let mut polled: Vec<PollFd<'_>> =
-            watched.iter().flatten().map(|slot| PollFd::new(slot, PollFlags::IN)).collect();
+            watched.iter().map(|slot| PollFd::new(slot, PollFlags::IN)).collect();
         let limit = limit.and_then(|limit| Timespec::try_from(limit).ok());
         // An interrupted wait is a reason to look, like any other.
         let _ = rustix::event::poll(&mut polled, limit.as_ref());
-        self.bell.hear();
+        self.fenced.slot(slot::BELL).hear();
     }
 
     fn cause(&self) -> Option<Cause> {
@@ -244,7 +244,9 @@ impl Monitor {
 
     fn signal(&self) -> Option<i32> {
         let mut siginfo = [0; signals::SIGNALFD_SIGINFO_BYTES];
-        rustix::io::read(self.signals, &mut siginfo).ok().map(|_| signals::number_in(&siginfo))
+        rustix::io::read(self.fenced.slot(slot::SIGNALS), &mut siginfo)
+            .ok()
+            .map(|_| signals::number_in(&siginfo))
     }
 
     fn console_gone(&self) -> Option<Cause> {
@@ -300,17 +302,17 @@ impl Monitor {
 
     /// Writes what the console thread has left. A signal, or an output that takes no more, ends it.
     fn write_last_output(&self) {
+        let (stdout, signals) = (self.fenced.slot(slot::STDOUT), self.fenced.slot(slot::SIGNALS));
         let mut chunk = [0; LAST_CHUNK_BYTES];
         while self.output_waits() && self.signal().is_none() {
-            let mut polled =
-                [PollFd::new(&self.stdout, PollFlags::OUT), PollFd::new(&self.signals, PollFlags::IN)];
+            let mut polled = [PollFd::new(&stdout, PollFlags::OUT), PollFd::new(&signals, PollFlags::IN)];
             // An interrupted wait leaves no event behind, and is tried again.
             let _ = rustix::event::poll(&mut polled, None);
             if polled[0].revents().is_empty() {
                 continue;
             }
             let count = self.shared.output.peek(&mut chunk);
-            match rustix::io::write(self.stdout, &chunk[..count]) {
+            match rustix::io::write(stdout, &chunk[..count]) {
                 // Nobody listens for room any more but vCPUs that are about to be ended.
                 Ok(written) => self.shared.output.take(written),
                 Err(_) => return,
@@ -375,7 +377,7 @@ impl Monitor {
             unwritten,
             exits: self.shared.vcpus.iter().map(super::shared::VcpuState::exits).collect(),
             reserve_allocations: confine::reserve::allocations(),
-            report: self.report,
+            report: self.report.then(|| self.fenced.slot(slot::REPORT)),
         }
     }
 }

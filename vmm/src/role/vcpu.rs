@@ -13,7 +13,7 @@ use super::policies::vcpu::{POLICY, slot};
 use super::shared::{Shared, VcpuState, Verdict};
 use crate::confine::table::Placement;
 use crate::confine::thread::{self, Failure, Started};
-use crate::confine::{Farewell, Fenced, Fencing, Role, Slot, Unfenced, futex, signals};
+use crate::confine::{Farewell, Fenced, Fencing, Role, Unfenced, futex, signals};
 use crate::devices::ports::{Effect, Ports};
 use crate::devices::serial::{Full, Raised};
 use crate::machine::exit::{self, Exit};
@@ -76,50 +76,19 @@ fn become_vcpu(
     let vcpu = unsafe { vm.create_vcpu_from_rawfd(slot::VCPU) }?;
     signals::unblock_kick();
     let fenced = slotted.fence()?;
-    let cpu = Cpu { bells: Bells::new(&fenced), shared, state: &shared.vcpus[index] };
-    cpu.run(&fenced, vcpu)
+    let cpu = Cpu { fenced, shared, state: &shared.vcpus[index] };
+    cpu.run(vcpu)
 }
 
-/// The bells that a vCPU thread can ring.
-#[derive(Debug)]
-struct Bells {
-    main: Slot,
-    console: Slot,
-    io: Slot,
-    serial_irq: Slot,
-}
-
-impl Bells {
-    fn new(fenced: &Fenced<Vcpu>) -> Self {
-        Self {
-            main: fenced.slot(slot::MAIN_BELL),
-            console: fenced.slot(slot::CONSOLE_BELL),
-            io: fenced.slot(slot::IO_BELL),
-            serial_irq: fenced.slot(slot::SERIAL_IRQ),
-        }
-    }
-
-    fn ring(&self, raised: Raised) {
-        if raised.output {
-            self.console.ring();
-        }
-        if raised.interrupt {
-            self.serial_irq.ring();
-        }
-        if raised.input {
-            self.io.ring();
-        }
-    }
-}
-
+/// A vCPU thread under its filter.
 struct Cpu {
-    bells: Bells,
+    fenced: Fenced<Vcpu>,
     shared: &'static Shared,
     state: &'static VcpuState,
 }
 
 impl Cpu {
-    fn run(&self, _fenced: &Fenced<Vcpu>, mut vcpu: VcpuFd) -> ! {
+    fn run(&self, mut vcpu: VcpuFd) -> ! {
         self.state.wait_at_gate();
         loop {
             let effect = match exit::run(&mut vcpu) {
@@ -142,7 +111,7 @@ impl Cpu {
             };
             self.state.count_exit();
             #[cfg(feature = "provoke")]
-            crate::confine::provoke::act(&_fenced.record().name, self.state.exits());
+            crate::confine::provoke::act(&self.fenced.record().name, self.state.exits());
             if let Some(verdict) = effect {
                 self.end(verdict);
             }
@@ -168,7 +137,7 @@ impl Cpu {
             for (port, value) in ports_from(port).zip(element) {
                 let (read, raised) = self.shared.ports.read(port);
                 *value = read;
-                self.bells.ring(raised);
+                self.ring(raised);
             }
         }
         None
@@ -179,7 +148,7 @@ impl Cpu {
         loop {
             match self.shared.ports.write(port, value) {
                 Ok((effect, raised)) => {
-                    self.bells.ring(raised);
+                    self.ring(raised);
                     return effect;
                 }
                 Err(Full) => {
@@ -191,9 +160,21 @@ impl Cpu {
         }
     }
 
+    fn ring(&self, raised: Raised) {
+        if raised.output {
+            self.fenced.slot(slot::CONSOLE_BELL).ring();
+        }
+        if raised.interrupt {
+            self.fenced.slot(slot::SERIAL_IRQ).ring();
+        }
+        if raised.input {
+            self.fenced.slot(slot::IO_BELL).ring();
+        }
+    }
+
     fn end(&self, verdict: Verdict) -> ! {
         self.state.end(verdict);
-        self.bells.main.ring();
+        self.fenced.slot(slot::MAIN_BELL).ring();
         futex::park()
     }
 }
