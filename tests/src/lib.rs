@@ -1,1 +1,10 @@
-//! What the black-box tests share.
+//! What the black-box tests share: the built binary, a run of it, and what the kernel says about its threads.
+//!
+//! Nothing here knows how the monitor works; it is driven by its command line and watched through `/proc` and
+//! `ptrace`.
+
+pub mod binary;
+pub mod procfs;
+pub mod ptrace;
+pub mod run;
+pub mod wait;

@@ -1,0 +1,68 @@
+//! The binary under test, built by cargo: the plain one, and the one whose threads can be told to misbehave.
+#![forbid(unsafe_code)]
+
+use std::env;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::OnceLock;
+
+/// The plain binary, with this test's profile. Built the first time that a test process asks.
+///
+/// # Panics
+/// When it cannot be built; cargo's messages are on standard error.
+pub fn ringfence() -> &'static Path {
+    static PLAIN: OnceLock<PathBuf> = OnceLock::new();
+    PLAIN.get_or_init(|| build(&Place::of_this_test(), &[]))
+}
+
+/// The binary with the feature `provoke`, in a target folder of its own so that it never takes the plain one's
+/// place.
+///
+/// # Panics
+/// As [`ringfence`].
+pub fn provoking() -> &'static Path {
+    static PROVOKING: OnceLock<PathBuf> = OnceLock::new();
+    PROVOKING.get_or_init(|| {
+        let mut place = Place::of_this_test();
+        place.target.push("provoke");
+        build(&place, &["--features", "provoke"])
+    })
+}
+
+/// Where cargo puts what it builds.
+struct Place {
+    target: PathBuf,
+    /// The profile's folder below it.
+    folder: String,
+}
+
+impl Place {
+    /// A test is at `<target>/<profile's folder>/deps/<test>`.
+    fn of_this_test() -> Self {
+        let test = env::current_exe().expect("a process knows its own file");
+        let folder = test.parent().and_then(Path::parent).expect("cargo puts tests two folders deep");
+        let name = folder.file_name().and_then(|name| name.to_str()).expect("a profile's name is text");
+        let target = folder.parent().expect("the profile's folder is in the target folder");
+        Self { target: target.to_owned(), folder: name.to_owned() }
+    }
+
+    /// The name of the profile that uses the folder.
+    fn profile(&self) -> &str {
+        if self.folder == "debug" { "dev" } else { &self.folder }
+    }
+}
+
+fn build(place: &Place, features: &[&str]) -> PathBuf {
+    let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let status = Command::new(cargo)
+        .args(["build", "--quiet", "--package", "ringfence", "--bin", "ringfence"])
+        .args(["--profile", place.profile()])
+        .arg("--target-dir")
+        .arg(&place.target)
+        .args(features)
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .status()
+        .expect("cargo runs");
+    assert!(status.success(), "cargo could not build the binary under test: {status}");
+    place.target.join(&place.folder).join("ringfence")
+}
