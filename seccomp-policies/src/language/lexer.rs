@@ -30,9 +30,9 @@ pub(crate) struct Lexed {
 }
 
 /// Longest first, so that `<=` is not read as `<` and `=`.
-const SYMBOLS: [&str; 21] = [
+const SYMBOLS: [&str; 23] = [
     "==", "!=", "<=", ">=", "&&", "||", "..", "<", ">", "&", "|", "!", "~", "(", ")", "{", "}", ",", "@",
-    ":", "=",
+    ":", "=", ".", "/",
 ];
 
 /// Reads the lines of one item.
@@ -147,9 +147,9 @@ impl Lexer<'_> {
         };
         if digits.is_empty() || !digits.chars().all(|digit| digit.is_digit(radix)) {
             let kind = match radix {
-                16 => "hexadecimal number: `0x` and digits 0 to 9, a to f",
-                8 => "octal number: a leading `0` and digits 0 to 7",
-                _ => "decimal number: digits 0 to 9",
+                16 => "a hexadecimal number: `0x` and digits 0 to 9, a to f",
+                8 => "an octal number: a leading `0` and digits 0 to 7",
+                _ => "a decimal number: digits 0 to 9",
             };
             return Err(Diagnostic::error(
                 format!("`{text}` is not a number"),
@@ -157,7 +157,7 @@ impl Lexer<'_> {
                 span,
                 "read as a number",
             )
-            .help(format!("this begins like a {kind}")));
+            .help(format!("this begins like {kind}")));
         }
         match u64::from_str_radix(digits, radix) {
             Ok(value) => Ok(self.with_kind(text.len(), TokenKind::Number(Number { text, value, span }))),

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use super::diagnostics::{Diagnostic, Source};
 use super::parser;
-use super::syntax::{Item, ItemKind, Name, Span};
+use super::syntax::{Item, ItemKind, Name, Reason, Span};
 
 /// How deep includes may nest.
 const MAX_DEPTH: usize = 8;
@@ -126,7 +126,7 @@ impl Loader<'_> {
         self.open.push(source);
         for item in items {
             match &item.kind {
-                ItemKind::Include(path) => self.include(source, path),
+                ItemKind::Include(path) => self.include(source, path, item.reason.as_ref()),
                 ItemKind::Frequency(path) => {
                     self.frequency(source, path);
                     self.out.items.push(Placed { source, item });
@@ -137,7 +137,10 @@ impl Loader<'_> {
         self.open.pop();
     }
 
-    fn include(&mut self, source: usize, path: &Name) {
+    fn include(&mut self, source: usize, path: &Name, reason: Option<&Reason>) {
+        if let Some(reason) = reason {
+            self.out.errors.push(no_reason("include", source, reason));
+        }
         let name = joined(&self.out.sources[source].name, &path.text);
         let error = |title: String, text: &str| Diagnostic::error(title, source, path.span.clone(), text);
         let known = self.out.sources.iter().position(|known| known.name == name);
@@ -191,6 +194,13 @@ impl Loader<'_> {
             );
         }
     }
+}
+
+/// The error for a reason where none belongs.
+pub(crate) fn no_reason(directive: &str, source: usize, reason: &Reason) -> Diagnostic {
+    let title = format!("`{directive}` takes no reason");
+    Diagnostic::error(title, source, reason.span.clone(), "only slots and rules have one")
+        .help("write it as a comment, after `#`")
 }
 
 /// A path that a file gives, relative to the root policy's folder, without `.` and needless `..`.

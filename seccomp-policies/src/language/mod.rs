@@ -4,12 +4,14 @@
 
 mod check;
 mod diagnostics;
+mod format;
 mod lexer;
 mod lines;
 mod load;
 mod parser;
 mod policy;
 mod print;
+mod refusal;
 mod suggest;
 mod syntax;
 
@@ -17,7 +19,9 @@ use std::path::Path;
 
 pub use check::Checked;
 pub use diagnostics::{Diagnostic, Diagnostics, Label, Severity, Source};
+pub use format::format;
 pub use policy::{Condition, Otherwise, Outcome, Policy, Relation, Rule, Slot, Test, Tier, Width};
+pub use refusal::Refusal;
 
 use crate::syscalls::Arch;
 

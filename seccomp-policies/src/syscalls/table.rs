@@ -88,4 +88,15 @@ mod tests {
         assert_eq!(write.argument("count").unwrap().1.width, Width::Bits64);
         assert_eq!(write.argument("cmd"), None);
     }
+
+    #[test]
+    fn every_descriptor_is_read_in_32_bits() {
+        for arch in [Arch::X86_64, Arch::Aarch64] {
+            for call in all(arch) {
+                for (_, argument) in call.descriptors() {
+                    assert_eq!(argument.width, Width::Bits32, "{} of {} on {arch}", argument.name, call.name);
+                }
+            }
+        }
+    }
 }

@@ -10,43 +10,44 @@ use crate::prove::{Calls, Space, Union};
 /// How many of the rules that together cover another one are shown.
 const SHOWN: usize = 4;
 
+/// A rule and the calls that meet its condition.
+type Meant<'a> = (&'a PlacedRule, Calls);
+
 /// Looks at each call's rules in their order.
 pub(super) fn check(rules: &[PlacedRule], tier: Option<Tier>, findings: &mut Vec<Diagnostic>) {
     let space = Space::new();
-    let mut by_call: BTreeMap<u32, Vec<&PlacedRule>> = BTreeMap::new();
+    let mut by_call: BTreeMap<u32, Vec<Meant>> = BTreeMap::new();
     for rule in rules {
-        by_call.entry(rule.rule.call.number).or_default().push(rule);
+        let calls = space.calls(&rule.rule.condition);
+        if tier == Some(Tier::Filter) {
+            findings.extend(open_descriptor(&space, rule, &calls));
+        }
+        by_call.entry(rule.rule.call.number).or_default().push((rule, calls));
     }
     for rules in by_call.values() {
-        alternatives(&space, rules, findings);
-    }
-    if tier == Some(Tier::Filter) {
-        findings.extend(rules.iter().filter_map(|rule| open_descriptor(&space, rule)));
+        alternatives(rules, findings);
     }
 }
 
 /// The rules of one call: each must match a call that no earlier one matches.
-fn alternatives(space: &Space, rules: &[&PlacedRule], findings: &mut Vec<Diagnostic>) {
+fn alternatives(rules: &[Meant], findings: &mut Vec<Diagnostic>) {
     let mut decided = Union::new();
-    let mut earlier: Vec<(&PlacedRule, Calls)> = Vec::new();
-    for rule in rules {
-        let calls = space.calls(&rule.rule.condition);
+    for (index, (rule, calls)) in rules.iter().enumerate() {
         if calls.is_empty() {
             findings.push(never(rule));
             continue;
         }
         if calls.is_everything() && rule.rule.condition != Condition::Always {
             findings.push(always(rule));
-        } else if decided.new_in(&calls).is_empty() {
-            findings.push(covered(rule, &covering(&earlier, &calls)));
+        } else if decided.new_in(calls).is_empty() {
+            findings.push(covered(rule, &covering(&rules[..index], calls)));
         }
         decided.add(calls.clone());
-        earlier.push((rule, calls));
     }
 }
 
 /// The earlier rules that decide these calls: one if one does alone, else as few as can be left in.
-fn covering<'a>(earlier: &[(&'a PlacedRule, Calls)], calls: &Calls) -> Vec<&'a PlacedRule> {
+fn covering<'a>(earlier: &[Meant<'a>], calls: &Calls) -> Vec<&'a PlacedRule> {
     if let Some((alone, _)) = earlier.iter().find(|(_, decided)| decided.covers(calls)) {
         return vec![alone];
     }
@@ -103,13 +104,12 @@ fn always(rule: &PlacedRule) -> Diagnostic {
 }
 
 /// A note on an allowed call whose descriptor no test looks at.
-fn open_descriptor(space: &Space, placed: &PlacedRule) -> Option<Diagnostic> {
+fn open_descriptor(space: &Space, placed: &PlacedRule, calls: &Calls) -> Option<Diagnostic> {
     let rule = &placed.rule;
     if rule.outcome != Outcome::Allow {
         return None;
     }
-    let calls = space.calls(&rule.condition);
-    if rule.call.name == "mmap" && space.calls(&anonymous()).covers(&calls) {
+    if rule.call.name == "mmap" && space.calls(&anonymous()).covers(calls) {
         return None;
     }
     let (_, open) = rule.call.descriptors().find(|(index, _)| !calls.looks_at(*index))?;

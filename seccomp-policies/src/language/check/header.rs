@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use super::value;
 use crate::language::diagnostics::{Diagnostic, Source};
-use crate::language::load::{Placed, joined};
+use crate::language::load::{Placed, joined, no_reason};
 use crate::language::policy::{Otherwise, Tier};
 use crate::language::suggest;
 use crate::language::syntax::{ErrnoName, ItemKind, Name, Span};
@@ -61,15 +61,7 @@ pub(super) fn header(items: &[Placed], sources: &[Source], findings: &mut Vec<Di
             _ => {}
         }
         if let Some(reason) = &placed.item.reason {
-            findings.push(
-                Diagnostic::error(
-                    format!("`{directive}` takes no reason"),
-                    placed.source,
-                    reason.span.clone(),
-                    "only slots and rules have one",
-                )
-                .help("write it as a comment, after `#`"),
-            );
+            findings.push(no_reason(directive, placed.source, reason));
         }
     }
     missing(&seen, sources, findings);
@@ -125,7 +117,7 @@ fn missing(seen: &[(&str, Span)], sources: &[Source], findings: &mut Vec<Diagnos
         if !failed && !seen.iter().any(|(name, _)| *name == directive) {
             let title = format!("the policy has no `{directive}`");
             let end = sources[0].text.lines().next().unwrap_or_default().len();
-            findings.push(Diagnostic::error(title, 0, 0..end, "before the first rule").help(help));
+            findings.push(Diagnostic::error(title, 0, 0..end, "it is missing before this").help(help));
         }
     }
 }

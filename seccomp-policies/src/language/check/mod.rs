@@ -8,6 +8,8 @@ mod slots;
 mod tier;
 mod value;
 
+pub(super) use rule::outer;
+
 use std::path::PathBuf;
 
 use super::diagnostics::{Diagnostic, Diagnostics, Severity};

@@ -69,7 +69,13 @@ fn architecture(source: usize, name: &Name, findings: &mut Vec<Diagnostic>) -> O
     if arch.is_none() {
         let title = format!("unknown architecture `{}`", name.text);
         let error = Diagnostic::error(title, source, name.span.clone(), "not a target of this compiler");
-        findings.push(match suggest::closest(&name.text, ["x86_64", "aarch64"]) {
+        // The names that Debian and Go use.
+        let alias = match name.text.as_str() {
+            "amd64" => Some("x86_64"),
+            "arm64" => Some("aarch64"),
+            _ => None,
+        };
+        findings.push(match alias.or_else(|| suggest::closest(&name.text, ["x86_64", "aarch64"])) {
             Some(near) => error.help(format!("did you mean `{near}`?")),
             None => error.help("write `x86_64` or `aarch64`"),
         });

@@ -292,7 +292,7 @@ impl<'a> Scope<'a> {
     fn slot(&mut self, target: Target, name: &Name) -> Option<&'a Slot> {
         let slots = self.slots;
         let Some(slot) = slots.find(&name.text) else {
-            self.findings.push(slots.unknown(self.source, name));
+            self.findings.extend(slots.unknown(self.source, name));
             return None;
         };
         if target.argument.is_pointer() || target.argument.c_type == "size_t" {

@@ -127,7 +127,9 @@ impl Parser<'_> {
                 return Ok(RuleSyntax { call, arch, errno, expression: None });
             }
             if !self.take_word("if") {
-                return Err(self.unexpected("`if` and an expression, or the end of the rule"));
+                return Err(self
+                    .unexpected("`if` and an expression, or the end of the rule")
+                    .help("a condition comes after `if`: `openat: errno ENOENT if dfd == AT_FDCWD`"));
             }
         }
         let expression = if self.at_end() && errno.is_none() { None } else { Some(self.expression()?) };
@@ -224,14 +226,22 @@ impl Parser<'_> {
                 token.span.clone(),
                 format!("expected {wanted}"),
             ),
-            None => Diagnostic::error(
-                format!("expected {wanted}, found the end of the line"),
-                self.source,
-                self.end..self.end,
-                format!("expected {wanted}"),
-            )
-            .help("to go on in the next line, indent that line"),
+            None if self.after_operator() => {
+                self.at_line_end(wanted).help("to go on in the next line, indent that line")
+            }
+            None => self.at_line_end(wanted),
         }
+    }
+
+    /// Whether the token before is one that joins two sides.
+    fn after_operator(&self) -> bool {
+        let before = self.next.checked_sub(1).and_then(|index| self.tokens.get(index));
+        matches!(before, Some(Token { kind: TokenKind::Symbol("&&" | "||" | "|" | ","), .. }))
+    }
+
+    fn at_line_end(&self, wanted: &str) -> Diagnostic {
+        let title = format!("expected {wanted}, found the end of the line");
+        Diagnostic::error(title, self.source, self.end..self.end, format!("expected {wanted}"))
     }
 }
 

@@ -1,0 +1,90 @@
+//! Policies on disk.
+
+use std::fs;
+
+use seccomp_policies::language::{check_sources, load};
+use seccomp_policies::syscalls::Arch;
+use tempfile::TempDir;
+
+fn folder(files: &[(&str, &str)]) -> TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    for (name, text) in files {
+        let path = folder.path().join(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, text).unwrap();
+    }
+    folder
+}
+
+const POLICY: &str =
+    "role r\ntier filter\notherwise trap\ninclude \"shared/libc.policy\"\nexit_group: -- end\n";
+
+#[test]
+fn includes_are_read_relative_to_the_file_that_names_them() {
+    let folder = folder(&[
+        ("r.policy", POLICY),
+        ("shared/libc.policy", "include \"../clock.policy\"\nsched_yield: -- spin locks\n"),
+        ("clock.policy", "gettid: -- logs\n"),
+    ]);
+    let checked = load(&folder.path().join("r.policy"), Arch::X86_64).unwrap();
+    let rules: Vec<_> =
+        checked.policy.rules.iter().map(|rule| (rule.call.name, rule.file.as_str(), rule.line)).collect();
+    assert_eq!(
+        rules,
+        [
+            ("gettid", "clock.policy", 1),
+            ("sched_yield", "shared/libc.policy", 2),
+            ("exit_group", "r.policy", 5)
+        ]
+    );
+}
+
+#[test]
+fn the_sources_of_a_loaded_policy_check_again_from_memory() {
+    let folder = folder(&[("r.policy", POLICY), ("shared/libc.policy", "gettid: -- logs\n")]);
+    let loaded = load(&folder.path().join("r.policy"), Arch::X86_64).unwrap();
+    let sources: Vec<_> = loaded.sources.iter().map(|(name, text)| (name.as_str(), text.as_str())).collect();
+    assert_eq!(check_sources(sources[0].0, &sources, Arch::X86_64).unwrap().policy, loaded.policy);
+}
+
+#[test]
+fn a_message_shows_the_path_that_was_given() {
+    let folder = folder(&[("r.policy", POLICY), ("shared/libc.policy", "getid: -- logs\n")]);
+    let errors = load(&folder.path().join("r.policy"), Arch::X86_64).unwrap_err().to_string();
+    let shown = format!("--> {}:1:1", folder.path().join("shared/libc.policy").display());
+    assert!(errors.contains(&shown), "{errors}");
+}
+
+#[test]
+fn a_policy_that_is_not_there_is_said_to_be_missing() {
+    let folder = folder(&[]);
+    let path = folder.path().join("r.policy");
+    let errors = load(&path, Arch::X86_64).unwrap_err().to_string();
+    let expected = format!(
+        "error: cannot read the policy {}: there is no such file\n |\n = help: give the path of a .policy file\n",
+        path.display()
+    );
+    assert_eq!(errors, expected);
+}
+
+#[test]
+fn a_file_that_is_no_text_is_said_to_be_none() {
+    let folder = folder(&[]);
+    fs::write(folder.path().join("r.policy"), [b'r', 0xff, 0xfe]).unwrap();
+    let errors = load(&folder.path().join("r.policy"), Arch::X86_64).unwrap_err().to_string();
+    assert!(errors.contains("it is not UTF-8 text"), "{errors}");
+}
+
+#[test]
+fn a_profile_must_be_there_and_its_path_is_kept() {
+    let text = "role r\ntier filter\notherwise trap\nfrequency \"r.profile\"\nexit_group: -- end\n";
+    let folder = folder(&[("r.policy", text)]);
+    let path = folder.path().join("r.policy");
+    let errors = load(&path, Arch::X86_64).unwrap_err().to_string();
+    assert!(
+        errors.starts_with("error: cannot read the profile `r.profile`: there is no such file"),
+        "{errors}"
+    );
+    fs::write(folder.path().join("r.profile"), "").unwrap();
+    assert_eq!(load(&path, Arch::X86_64).unwrap().frequency, Some("r.profile".into()));
+}

@@ -1,0 +1,1 @@
+//! The examples of `docs/policy-language.md`.
