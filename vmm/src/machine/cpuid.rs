@@ -82,8 +82,8 @@ impl Template {
         quirk: Option<Quirk>,
     ) -> Self {
         add_kvm_leaves(&mut leaves);
-        // The topology leaves are made anew: how many subleaves the host's topology has says nothing of ours.
-        leaves.retain(|leaf| !matches!(leaf.function, 0xb | 0x1f));
+        // The topology leaves are made anew (AMD's newest, 0x8000_0026, is left out): the host's levels are not ours.
+        leaves.retain(|leaf| !matches!(leaf.function, 0xb | 0x1f | 0x8000_0026));
         for leaf in &mut leaves {
             match leaf.function {
                 1 => {
@@ -226,4 +226,155 @@ fn extended_topology(function: u32, id: u8, vcpus: u8) -> [kvm_cpuid_entry2; 3] 
         index += 1;
         leaf
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::machine::{interrupt, kvm};
+
+    fn leaf(function: u32, index: u32) -> kvm_cpuid_entry2 {
+        kvm_cpuid_entry2 { function, index, ..Default::default() }
+    }
+
+    /// A host's leaves: vendor, features, caches of three levels, topology that is not ours.
+    fn host(vendor: [u8; 4]) -> Vec<kvm_cpuid_entry2> {
+        let mut leaves = vec![kvm_cpuid_entry2 { eax: 0x1f, ebx: u32::from_le_bytes(vendor), ..leaf(0, 0) }];
+        leaves.push(kvm_cpuid_entry2 { ebx: 0x0740_0800, ecx: u32::MAX, edx: 0, ..leaf(1, 0) });
+        leaves.push(kvm_cpuid_entry2 { ebx: u32::MAX, ..leaf(7, 0) });
+        for (index, level) in [1, 1, 2, 3].into_iter().enumerate() {
+            let eax = 1 | level << 5 | 63 << 14 | 31 << 26;
+            for function in [4, 0x8000_001d] {
+                leaves.push(kvm_cpuid_entry2 { eax, ..leaf(function, u32::try_from(index).unwrap()) });
+            }
+        }
+        for index in 0..5 {
+            leaves.push(kvm_cpuid_entry2 { edx: 99, ..leaf(0xb, index) });
+        }
+        leaves.push(kvm_cpuid_entry2 { eax: u32::MAX, ..leaf(KVM_FEATURES, 0) });
+        leaves.push(kvm_cpuid_entry2 { eax: 0x3028, ecx: 0x703f, ..leaf(0x8000_0008, 0) });
+        leaves.push(leaf(0x8000_001e, 0));
+        leaves.push(kvm_cpuid_entry2 { edx: 99, ..leaf(0x8000_0026, 0) });
+        leaves
+    }
+
+    fn leaves_of(vendor: [u8; 4], vcpus: u8, id: u8, quirk: Option<Quirk>) -> Vec<kvm_cpuid_entry2> {
+        Template::from_leaves(host(vendor), vcpus, true, quirk).leaves_for(id)
+    }
+
+    fn find(leaves: &[kvm_cpuid_entry2], function: u32, index: u32) -> kvm_cpuid_entry2 {
+        let found: Vec<_> = leaves.iter().filter(|l| (l.function, l.index) == (function, index)).collect();
+        assert_eq!(found.len(), 1, "leaf {function:#x}.{index}");
+        *found[0]
+    }
+
+    #[test]
+    fn each_vcpu_has_its_own_apic_id_in_every_leaf_that_has_one() {
+        for id in 0..6 {
+            let leaves = leaves_of(*b"Auth", 6, id, None);
+            let expected = u32::from(id);
+            assert_eq!(find(&leaves, 1, 0).ebx, expected << 24 | 6 << 16 | 0x0800);
+            for function in [0xb, 0x1f] {
+                assert!((0..3).all(|index| find(&leaves, function, index).edx == expected));
+            }
+            assert_eq!(find(&leaves, 0x8000_001e, 0).eax, expected);
+        }
+    }
+
+    #[test]
+    fn topology_is_one_package_of_cores_with_one_thread() {
+        let leaves = leaves_of(*b"Genu", 6, 5, None);
+        // Six cores take three bits of the APIC id.
+        let threads = find(&leaves, 0xb, 0);
+        assert_eq!((threads.eax, threads.ebx, threads.ecx), (0, 1, 0x100));
+        let cores = find(&leaves, 0xb, 1);
+        assert_eq!((cores.eax, cores.ebx, cores.ecx), (3, 6, 0x201));
+        let end = find(&leaves, 0xb, 2);
+        assert_eq!((end.eax, end.ebx, end.ecx), (0, 0, 2));
+        assert!(leaves.iter().all(|leaf| leaf.edx != 99), "a level of the host's own topology");
+    }
+
+    #[test]
+    fn only_the_last_cache_is_shared() {
+        let leaves = leaves_of(*b"Genu", 6, 0, None);
+        for index in 0..3 {
+            let eax = find(&leaves, 4, index).eax;
+            assert_eq!((eax >> 14 & 0xfff, eax >> 26), (0, 7), "leaf 4.{index}");
+        }
+        assert_eq!(find(&leaves, 4, 3).eax >> 14 & 0xfff, 7);
+        assert_eq!(find(&leaves, 0x8000_001d, 0).eax >> 14 & 0xfff, 0);
+        assert_eq!(find(&leaves, 0x8000_001d, 3).eax >> 14 & 0xfff, 7);
+        assert_eq!(find(&leaves, 0x8000_001d, 3).eax >> 26, 31, "reserved by AMD, left as it is");
+    }
+
+    #[test]
+    fn single_vcpu_has_no_threads_to_tell_apart() {
+        let leaves = leaves_of(*b"Auth", 1, 0, None);
+        assert_eq!(find(&leaves, 1, 0).edx & EDX_HTT, 0);
+        assert_eq!(find(&leaves, 0xb, 1).eax, 0);
+        assert_eq!(find(&leaves, 0x8000_0008, 0).ecx, 0);
+        assert_ne!(find(&leaves_of(*b"Auth", 2, 0, None), 1, 0).edx & EDX_HTT, 0);
+    }
+
+    #[test]
+    fn count_of_cores_is_in_amd_s_leaf_on_amd_alone() {
+        assert_eq!(find(&leaves_of(*b"Auth", 6, 0, None), 0x8000_0008, 0).ecx, 0x3005);
+        assert_eq!(find(&leaves_of(*b"Genu", 6, 0, None), 0x8000_0008, 0).ecx, 0x703f);
+    }
+
+    #[test]
+    fn vcpu_says_that_it_is_virtual_and_has_the_deadline_timer() {
+        let ecx = |deadline| {
+            let mut leaves = host(*b"Auth");
+            leaves[1].ecx = ECX_OSXSAVE;
+            find(&Template::from_leaves(leaves, 1, deadline, None).leaves_for(0), 1, 0).ecx
+        };
+        assert_eq!(ecx(true), ECX_HYPERVISOR | ECX_TSC_DEADLINE);
+        assert_eq!(ecx(false), ECX_HYPERVISOR);
+    }
+
+    #[test]
+    fn features_that_hang_or_fail_are_masked_under_the_quirk_alone() {
+        let plain = leaves_of(*b"Auth", 1, 0, None);
+        let masked = leaves_of(*b"Auth", 1, 0, Some(Quirk::EmulatedRing0));
+        let gone = |function, register: fn(&kvm_cpuid_entry2) -> u32| {
+            register(&find(&plain, function, 0)) & !register(&find(&masked, function, 0))
+        };
+        assert_eq!(gone(KVM_FEATURES, |leaf| leaf.eax), 1 << 7 | 1 << 9 | 1 << 11);
+        assert_eq!(gone(1, |leaf| leaf.ecx), 1 << 13 | 1 << 17 | 1 << 23 | 1 << 26);
+        assert_eq!(gone(7, |leaf| leaf.ebx), 1 << 7 | 1 << 20);
+    }
+
+    #[test]
+    fn kvm_s_signature_is_added_where_the_host_does_not_list_it() {
+        let signature = find(&leaves_of(*b"Auth", 1, 0, None), KVM_SIGNATURE, 0);
+        let name: Vec<u8> = [signature.ebx, signature.ecx, signature.edx]
+            .iter()
+            .flat_map(|word| word.to_le_bytes())
+            .collect();
+        assert_eq!((signature.eax, &name[..]), (KVM_FEATURES, &b"KVMKVMKVM\0\0\0"[..]));
+    }
+
+    #[test]
+    fn address_bits_are_36_where_the_host_does_not_say() {
+        let template = |leaves| Template::from_leaves(leaves, 1, true, None);
+        assert_eq!(template(host(*b"Auth")).address_bits(), 0x28);
+        assert_eq!(template(vec![]).address_bits(), 36);
+    }
+
+    #[test]
+    fn this_host_s_kvm_takes_the_leaves_and_gives_them_back() {
+        let kvm = kvm::open().expect("this test needs KVM");
+        let vm = kvm.create_vm().unwrap();
+        interrupt::create(&vm).unwrap();
+        let template = Template::new(&kvm, 4, None).unwrap();
+        for id in 0..4 {
+            let vcpu = vm.create_vcpu(id.into()).unwrap();
+            template.set(&vcpu, id).unwrap();
+            let back = vcpu.get_cpuid2(KVM_MAX_CPUID_ENTRIES).unwrap();
+            let leaf = back.as_slice().iter().find(|leaf| leaf.function == 1).unwrap();
+            assert_eq!(leaf.ebx >> 16, u32::from(id) << 8 | 4);
+            assert!(back.as_slice().iter().any(|leaf| leaf.function == KVM_SIGNATURE));
+        }
+    }
 }

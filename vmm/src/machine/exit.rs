@@ -159,3 +159,127 @@ fn internal_error(run: &kvm_run) -> End {
         instruction: if flagged { Instruction::new(bytes) } else { Instruction::default() },
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use kvm_bindings::{KVM_EXIT_DEBUG, KVM_EXIT_IO_OUT};
+
+    use super::*;
+
+    /// The shared page as the kernel lays it out, with room for port data after the structure.
+    #[repr(C)]
+    struct Page {
+        run: kvm_run,
+        port_data: [u8; 64],
+    }
+
+    impl Page {
+        fn new(exit_reason: u32) -> Box<Self> {
+            Box::new(Self { run: kvm_run { exit_reason, ..Default::default() }, port_data: [0; 64] })
+        }
+    }
+
+    fn end_of(page: &mut Page) -> End {
+        match decode(&mut page.run) {
+            Exit::Ended(end) => end,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn port_access_covers_all_elements_and_keeps_their_size() {
+        for direction in [KVM_EXIT_IO_IN, KVM_EXIT_IO_OUT] {
+            let mut page = Page::new(KVM_EXIT_IO);
+            page.port_data = std::array::from_fn(|i| u8::try_from(i).unwrap());
+            let io = kvm_bindings::kvm_run__bindgen_ty_1__bindgen_ty_4 {
+                direction: u8::try_from(direction).unwrap(),
+                size: 2,
+                port: 0x1f0,
+                count: 3,
+                data_offset: (std::mem::offset_of!(Page, port_data) + 8) as u64,
+            };
+            page.run.__bindgen_anon_1.io = io;
+            let expected = [8, 9, 10, 11, 12, 13];
+            match decode(&mut page.run) {
+                Exit::PortIn { port: 0x1f0, size: 2, data } if direction == KVM_EXIT_IO_IN => {
+                    assert_eq!(data, expected);
+                    data.fill(0xee);
+                    assert_eq!(page.port_data[8..15], [0xee, 0xee, 0xee, 0xee, 0xee, 0xee, 14]);
+                }
+                Exit::PortOut { port: 0x1f0, size: 2, data } if direction == KVM_EXIT_IO_OUT => {
+                    assert_eq!(data, expected);
+                }
+                other => panic!("{other:?}"),
+            }
+        }
+    }
+
+    #[test]
+    fn memory_access_is_never_longer_than_its_room() {
+        let mut page = Page::new(KVM_EXIT_MMIO);
+        page.run.__bindgen_anon_1.mmio = kvm_bindings::kvm_run__bindgen_ty_1__bindgen_ty_6 {
+            phys_addr: 0xd000_0000,
+            len: 4096,
+            is_write: 1,
+            ..Default::default()
+        };
+        let Exit::MmioWrite { address, data } = decode(&mut page.run) else { panic!("a write") };
+        assert_eq!((address, data.len()), (0xd000_0000, 8));
+    }
+
+    #[test]
+    fn emulation_failure_without_the_flag_has_no_bytes() {
+        let with = |ndata: u32, flags: u64| {
+            let mut page = Page::new(KVM_EXIT_INTERNAL_ERROR);
+            let mut data = [0; 16];
+            data[..3].copy_from_slice(&[flags, u64::from_le_bytes([2, 0x0f, 0x0b, 0, 0, 0, 0, 0]), 0]);
+            page.run.__bindgen_anon_1.internal = kvm_bindings::kvm_run__bindgen_ty_1__bindgen_ty_13 {
+                suberror: KVM_INTERNAL_ERROR_EMULATION,
+                ndata,
+                data,
+            };
+            match end_of(&mut page) {
+                End::EmulationFailed { instruction } => instruction.bytes().to_vec(),
+                other => panic!("{other:?}"),
+            }
+        };
+        assert_eq!(with(3, 1), [0x0f, 0x0b]);
+        assert!(with(3, 0).is_empty());
+        assert!(with(0, 1).is_empty());
+    }
+
+    #[test]
+    fn other_internal_errors_keep_as_many_words_as_kvm_gave() {
+        let mut page = Page::new(KVM_EXIT_INTERNAL_ERROR);
+        page.run.__bindgen_anon_1.internal =
+            kvm_bindings::kvm_run__bindgen_ty_1__bindgen_ty_13 { suberror: 3, ndata: 2, data: [7; 16] };
+        let End::InternalError { suberror: 3, data } = end_of(&mut page) else { panic!("an internal error") };
+        assert_eq!(data.words(), [7, 7]);
+    }
+
+    #[test]
+    fn refused_entry_memory_fault_and_hypercall_keep_their_details() {
+        let mut page = Page::new(KVM_EXIT_FAIL_ENTRY);
+        page.run.__bindgen_anon_1.fail_entry = kvm_bindings::kvm_run__bindgen_ty_1__bindgen_ty_2 {
+            hardware_entry_failure_reason: 0x8000_0021,
+            cpu: 3,
+        };
+        assert_eq!(end_of(&mut page), End::FailEntry { reason: 0x8000_0021, cpu: 3 });
+
+        let mut page = Page::new(KVM_EXIT_HYPERCALL);
+        page.run.__bindgen_anon_1.hypercall.nr = 12;
+        page.run.__bindgen_anon_1.hypercall.args = [1, 2, 3, 4, 5, 6];
+        assert_eq!(end_of(&mut page), End::Hypercall { number: 12, arguments: [1, 2, 3, 4, 5, 6] });
+
+        let mut page = Page::new(KVM_EXIT_SYSTEM_EVENT);
+        page.run.__bindgen_anon_1.system_event.type_ = 2;
+        assert_eq!(end_of(&mut page).to_string(), "the guest asked for a reset");
+    }
+
+    #[test]
+    fn every_other_reason_is_an_end_that_names_it() {
+        assert_eq!(end_of(&mut Page::new(KVM_EXIT_HLT)), End::Halted);
+        assert_eq!(end_of(&mut Page::new(KVM_EXIT_DEBUG)), End::Unsupported { reason: KVM_EXIT_DEBUG });
+        assert_eq!(end_of(&mut Page::new(1000)), End::Unsupported { reason: 1000 });
+    }
+}

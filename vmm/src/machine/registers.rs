@@ -265,3 +265,81 @@ fn position(regs: &kvm_regs, sregs: &kvm_sregs) -> Position {
     // KVM reports the privilege level as that of the stack segment (SDM volume 3, section 25.4.1 says the same).
     Position { rip: regs.rip, cs_base: sregs.cs.base, cpl: sregs.ss.dpl, mode }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::machine::layout::MemorySplit;
+    use crate::machine::memory::{HugePages, map};
+
+    fn sregs(entry: Entry) -> kvm_sregs {
+        let mut sregs = kvm_sregs::default();
+        set_segments(&mut sregs, entry);
+        sregs
+    }
+
+    const PVH: Entry = Entry::Pvh { address: 0x10_0000 };
+    const LINUX: Entry = Entry::Linux64 { address: 0x10_0000 };
+
+    #[test]
+    fn descriptors_are_those_of_linux_own_boot_table() {
+        // GDT_ENTRY(0xc09b, 0, 0xfffff) and its kind, arch/x86/boot/pm.c and arch/x86/kernel/head64.c.
+        assert_eq!(descriptor(&sregs(PVH).cs), 0x00cf_9b00_0000_ffff);
+        assert_eq!(descriptor(&sregs(LINUX).cs), 0x00af_9b00_0000_ffff);
+        assert_eq!(descriptor(&sregs(LINUX).ds), 0x00cf_9300_0000_ffff);
+        assert_eq!(descriptor(&sregs(PVH).tr), 0x0000_8b00_0000_0067);
+    }
+
+    #[test]
+    fn descriptor_scatters_base_and_limit_over_its_fields() {
+        let segment = kvm_segment { base: 0x1234_5678, limit: 0x9_abcd, ..Default::default() };
+        assert_eq!(descriptor(&segment), 0x1209_0034_5678_abcd);
+    }
+
+    #[test]
+    fn selectors_name_the_descriptors_that_were_written() {
+        let memory = map(MemorySplit::new(2), HugePages::Off).unwrap();
+        let sregs = sregs(LINUX);
+        write_gdt(&memory, &sregs).unwrap();
+        for segment in [sregs.cs, sregs.ds, sregs.ss, sregs.tr] {
+            let at = GuestAddress(sregs.gdt.base + u64::from(segment.selector));
+            assert_eq!(memory.read_obj::<u64>(at).unwrap(), descriptor(&segment));
+        }
+    }
+
+    #[test]
+    fn page_tables_map_every_address_below_4_gib_to_itself() {
+        let memory = map(MemorySplit::new(2), HugePages::Off).unwrap();
+        write_page_tables(&memory).unwrap();
+        let entry = |table: u64, index: u64| memory.read_obj::<u64>(GuestAddress(table + index * 8)).unwrap();
+        for address in [0, 0x10_0000, 0x3fff_ffff, 0x4000_0000, 0xd000_0000, 0xffff_ffff_u64] {
+            let pointers = entry(PAGE_TABLES, address >> 39) & !0xfff;
+            let directory = entry(pointers, address >> 30) & !0xfff;
+            let page = entry(directory, address >> 21 & 511);
+            assert_eq!(page & 0x83, 0x83, "{address:#x}");
+            assert_eq!((page & !0x1f_ffff) | address & 0x1f_ffff, address);
+        }
+        assert_eq!(entry(PAGE_TABLES + PAGE_SIZE, 4), 0, "nothing above");
+    }
+
+    #[test]
+    fn mode_is_told_from_control_registers_and_code_segment() {
+        let mode = |cr0, efer, l, db, rflags| {
+            let mut sregs = kvm_sregs { cr0, efer, ..Default::default() };
+            (sregs.cs.l, sregs.cs.db) = (l, db);
+            position(&kvm_regs { rflags, ..Default::default() }, &sregs).mode
+        };
+        assert_eq!(mode(0, 0, 0, 0, 2), Mode::Real);
+        assert_eq!(mode(CR0_PE, 0, 0, 0, 2 | RFLAGS_VM), Mode::Virtual8086);
+        assert_eq!(mode(CR0_PE, 0, 0, 0, 2), Mode::Protected16);
+        assert_eq!(mode(CR0_PE, 0, 0, 1, 2), Mode::Protected32);
+        assert_eq!(mode(CR0_PE, EFER_LMA, 0, 1, 2), Mode::Compatibility);
+        assert_eq!(mode(CR0_PE, EFER_LMA, 1, 0, 2), Mode::Long);
+    }
+
+    #[test]
+    fn position_in_real_mode_names_its_segment() {
+        let position = Position { rip: 0xfff0, cs_base: 0xffff_0000, cpl: 0, mode: Mode::Real };
+        assert_eq!(position.to_string(), "RIP 0xfff0 in the segment at 0xffff0000, ring 0, real mode");
+    }
+}

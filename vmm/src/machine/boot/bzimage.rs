@@ -166,3 +166,104 @@ fn end_of(header: &setup_header, address: u64, size: u64) -> Result<u64, BzImage
         .ok_or(BzImageError::Field { field: "pref_address", value: preferred })?;
     Ok(end.max(address + size))
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::machine::test_image::bzimage;
+
+    fn parse(file: &[u8]) -> Result<BzImage, BzImageError> {
+        BzImage::parse(&file[..file.len().min(4096)], file.len() as u64)
+    }
+
+    /// What parsing says after `bytes` were put at `at`.
+    fn with(at: usize, bytes: &[u8]) -> Result<BzImage, BzImageError> {
+        let mut file = bzimage(b"code");
+        file[at..at + bytes.len()].copy_from_slice(bytes);
+        parse(&file)
+    }
+
+    #[test]
+    fn kernel_is_what_syssize_says_and_not_what_follows_it() {
+        let mut file = bzimage(b"code");
+        let kernel = file.len() as u64 - 1024;
+        file.extend(b"a signature");
+        let image = parse(&file).unwrap();
+        assert_eq!((image.offset, image.size), (1024, kernel));
+        assert_eq!((image.address, image.entry()), (0x10_0000, 0x10_0200));
+    }
+
+    #[test]
+    fn kernel_s_end_counts_from_where_it_unpacks_itself() {
+        // Relocatable: at its load address, aligned, or its preferred one if that is higher (16 MiB here), for 1 MiB.
+        assert_eq!(bzimage_end(|_| {}), 0x110_0000);
+        assert_eq!(bzimage_end(|file| file[0x258..0x260].fill(0)), 0x20_0000 + 0x10_0000);
+        // Not relocatable: at its preferred address, also where that is lower.
+        assert_eq!(
+            bzimage_end(|file| {
+                file[0x234] = 0;
+                file[0x258..0x25c].copy_from_slice(&0x18_0000u32.to_le_bytes());
+            }),
+            0x28_0000
+        );
+    }
+
+    fn bzimage_end(change: impl FnOnce(&mut [u8])) -> u64 {
+        let mut file = bzimage(b"code");
+        change(&mut file);
+        parse(&file).unwrap().end
+    }
+
+    #[test]
+    fn hostile_fields_are_refused_each_with_its_reason() {
+        let cases = [
+            (0x206, &[0x0b, 0x02][..], "its boot protocol is 2.11, the 64-bit entry needs 2.12"),
+            (0x236, &[0], "it has no 64-bit entry"),
+            (0x211, &[0], "it is a zImage"),
+            (0x1f1, &[0xff], "it is cut short: the kernel would end at byte"),
+            (0x1f4, &[0xff; 4], "it is cut short: the kernel would end at byte"),
+            (0x1f4, &[0x20, 0, 0, 0], "its setup header is not usable: syssize is 0x20"),
+            (0x214, &[0, 0, 0x0f, 0], "its setup header is not usable: code32_start is 0xf0000"),
+            (0x214, &[1, 0, 0x10, 0], "its setup header is not usable: code32_start is 0x100001"),
+            (0x230, &[3, 0, 0, 0], "its setup header is not usable: kernel_alignment is 0x3"),
+            (0x230, &[0, 0, 0, 0], "its setup header is not usable: kernel_alignment is 0x0"),
+            (0x258, &[0xff; 8], "its setup header is not usable: pref_address is 0xffffffffffffffff"),
+        ];
+        for (at, bytes, reason) in cases {
+            let error = with(at, bytes).unwrap_err().to_string();
+            assert!(error.starts_with(reason), "{at:#x}: {error}");
+        }
+    }
+
+    #[test]
+    fn fields_beyond_the_header_s_own_end_are_not_read() {
+        // A jump of 0x40 ends the header at 0x242: preferred address and size lie behind it.
+        let image = with(JUMP_OFFSET, &[0x40]).unwrap();
+        let (preferred, init_size) = (image.header.pref_address, image.header.init_size);
+        assert_eq!((preferred, init_size), (0, 0));
+    }
+
+    #[test]
+    fn file_cut_short_anywhere_is_refused_or_not_taken_for_a_kernel() {
+        let file = bzimage(b"code");
+        for length in 0..file.len() {
+            assert!(!is_bzimage(&file[..length]) || parse(&file[..length]).is_err(), "{length} bytes");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_setup_header_makes_the_parser_panic(
+            header in proptest::collection::vec(any::<u8>(), 0x80), length in any::<u64>()
+        ) {
+            let mut file = bzimage(b"code");
+            file[SETUP_HEADER..SETUP_HEADER + 0x80].copy_from_slice(&header);
+            if let Ok(image) = BzImage::parse(&file, length) {
+                prop_assert!(image.offset + image.size <= length);
+                prop_assert!(image.address + image.size <= image.end);
+            }
+        }
+    }
+}

@@ -311,3 +311,134 @@ fn read_notes(source: &Source, header: &[u8], notes: &mut Notes) -> Result<(), E
     notes.add(&bytes, align)?;
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::super::super::image::source_of;
+    use super::super::super::test_image::{CODE, ElfImage};
+    use super::*;
+
+    fn parse(bytes: &[u8]) -> Result<Elf, ElfError> {
+        Elf::parse(&source_of(bytes), &bytes[..bytes.len().min(4096)])
+    }
+
+    fn good() -> Vec<u8> {
+        ElfImage::with_code(b"code").pvh(CODE).segment(0x20_0000, b"data", 0x1000).bytes()
+    }
+
+    /// What parsing says after `bytes` were put at `at`.
+    fn with(at: usize, bytes: &[u8]) -> String {
+        let mut file = good();
+        file[at..at + bytes.len()].copy_from_slice(bytes);
+        match parse(&file) {
+            Ok(elf) => format!("{elf:x?}"),
+            Err(error) => error.to_string(),
+        }
+    }
+
+    #[test]
+    fn segments_come_in_order_with_their_sizes() {
+        let file =
+            ElfImage::with_code(b"code").segment(0x40_0000, b"x", 0).segment(0x20_0000, b"data", 8).bytes();
+        let elf = parse(&file).unwrap();
+        let places: Vec<_> = elf.segments.iter().map(|s| (s.address, s.file_size, s.memory_size)).collect();
+        assert_eq!(places, [(0x10_0000, 4, 4), (0x20_0000, 4, 12), (0x40_0000, 1, 1)]);
+        assert_eq!((elf.end(), elf.entry, elf.pvh_entry), (0x40_0001, CODE.into(), None));
+    }
+
+    #[test]
+    fn hostile_fields_are_refused_each_with_its_reason() {
+        // Offsets: 4 class, 5 data, 16 type, 18 machine, 32 e_phoff, 54 e_phentsize, 56 e_phnum; the first program
+        // header at 64 (its p_offset at 72, p_paddr 88, p_filesz 96, p_memsz 104), the note's at 120, the next at 176.
+        let all = &[0xff; 8][..];
+        let cases = [
+            (4, &[1][..], "it is a 32-bit ELF file"),
+            (5, &[2], "it is a big-endian ELF file"),
+            (16, &[1, 0], "it is not an executable ELF file (its type is 1)"),
+            (18, &[183, 0], "it is for 64-bit ARM (aarch64), not x86-64"),
+            (18, &[0xff, 0xff], "it is for the machine with ELF number 65535, not x86-64"),
+            (32, all, "it is cut short: the program headers would end at byte 18446744073709551615"),
+            (54, &[32, 0], "its program headers are not usable: 3 of 32 bytes each"),
+            (56, &[0, 0], "its program headers are not usable: 0 of 56 bytes each"),
+            (56, &[0xff, 0xff], "its program headers are not usable: 65535 of 56 bytes each"),
+            (64, &[3], "it is a program for Linux user space"),
+            (72, all, "it is cut short: a segment would end at byte 18446744073709551615"),
+            (88, all, "its segment 0 is not usable"),
+            (88, &[0; 8], "its segment at 0x0 lies below 1 MiB"),
+            (88, &[0, 0, 0x20], "its segments at 0x200000 and 0x200000 overlap in memory"),
+            (96, all, "its segment 0 is not usable"),
+            (104, &[1, 0, 0, 0], "its segment 0 is not usable"),
+            (104, &[0, 0, 0x11], "its segments at 0x100000 and 0x200000 overlap in memory"),
+            (152, all, "it is cut short: a note segment would end at byte 18446744073709551615"),
+        ];
+        for (at, bytes, reason) in cases {
+            let said = with(at, bytes);
+            assert!(said.starts_with(reason), "{at}: {said}");
+        }
+    }
+
+    #[test]
+    fn entry_outside_every_segment_is_refused_for_both_protocols() {
+        let said = parse(&ElfImage::with_code(b"code").pvh(CODE + 4).bytes()).unwrap_err().to_string();
+        assert_eq!(said, "its PVH entry 0x100004 lies in none of its segments");
+        let mut file = ElfImage::with_code(b"code").bytes();
+        file[24..32].copy_from_slice(&u64::MAX.to_le_bytes());
+        let said = parse(&file).unwrap_err().to_string();
+        assert_eq!(said, "its 64-bit entry 0xffffffffffffffff lies in none of its segments");
+    }
+
+    #[test]
+    fn file_cut_short_anywhere_is_refused() {
+        let file = good();
+        for length in 0..file.len() {
+            assert!(parse(&file[..length]).is_err(), "{length} bytes of {}", file.len());
+        }
+        assert!(parse(&file).is_ok());
+    }
+
+    #[test]
+    fn note_segment_larger_than_any_kernel_s_is_refused() {
+        let mut file = good();
+        file.resize(1 << 20, 0);
+        file[152..160].copy_from_slice(&(MAX_NOTES_SIZE + 1).to_le_bytes());
+        assert!(parse(&file).unwrap_err().to_string().contains("a note segment has 65537 bytes"));
+    }
+
+    #[test]
+    fn program_headers_beyond_the_first_page_are_read() {
+        let mut file = good();
+        let table = file[64..232].to_vec();
+        file.resize(10_000, 0);
+        file.extend(table);
+        file[32..40].copy_from_slice(&10_000u64.to_le_bytes());
+        assert_eq!(parse(&file).unwrap().pvh_entry, Some(CODE));
+    }
+
+    proptest! {
+        #[test]
+        fn no_bytes_after_the_magic_make_the_parser_panic(tail in proptest::collection::vec(any::<u8>(), 0..512)) {
+            let _ = parse(&[MAGIC, &tail].concat());
+        }
+
+        #[test]
+        fn whatever_is_changed_in_a_good_file_what_is_accepted_is_sound(
+            changes in proptest::collection::vec((4usize..300, any::<u8>()), 1..6)
+        ) {
+            let mut file = good();
+            for (at, byte) in changes {
+                if let Some(place) = file.get_mut(at) {
+                    *place = byte;
+                }
+            }
+            if let Ok(elf) = parse(&file) {
+                for segment in &elf.segments {
+                    prop_assert!(segment.address >= HIGH_MEMORY && segment.file_size <= segment.memory_size);
+                    prop_assert!(segment.offset + segment.file_size <= file.len() as u64);
+                }
+                prop_assert!(elf.segments.windows(2).all(|pair| pair[0].end() <= pair[1].address));
+            }
+        }
+    }
+}

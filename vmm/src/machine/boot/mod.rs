@@ -273,3 +273,92 @@ fn place_initrd(source: &Source, kind: &Kind, split: MemorySplit) -> Result<Init
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write as _;
+
+    use super::super::image::source_of;
+    use super::super::test_image::{CODE, ElfImage, bzimage};
+    use super::*;
+
+    fn plan(kernel: &[u8], initrd: Option<&[u8]>, memory_mib: u32) -> Result<Plan, BootError> {
+        let mut file = tempfile::NamedTempFile::new().unwrap();
+        file.write_all(initrd.unwrap_or_default()).unwrap();
+        let initrd = initrd.map(|_| Source::open("initrd", file.path()).unwrap());
+        let request = Request { kernel: source_of(kernel), initrd, command_line: "", quirk: None };
+        Plan::new(request, MemorySplit::new(memory_mib))
+    }
+
+    fn place(kernel: &[u8], initrd: &[u8], memory_mib: u32) -> u64 {
+        plan(kernel, Some(initrd), memory_mib).unwrap().initrd().unwrap().address
+    }
+
+    fn elf() -> Vec<u8> {
+        ElfImage::with_code(b"code").pvh(CODE).bytes()
+    }
+
+    #[test]
+    fn initrd_lies_page_aligned_at_the_top_of_memory_below_the_hole() {
+        assert_eq!(place(&elf(), &[1; 5000], 64), 64 * MIB - 8192);
+        assert_eq!(place(&elf(), &[1; 4096], 8192), MMIO_HOLE - 4096);
+    }
+
+    #[test]
+    fn initrd_of_a_bzimage_stays_below_what_the_kernel_can_reach() {
+        assert_eq!(place(&bzimage(b"code"), &[1; 4096], 3000), 0x7fff_f000);
+        assert_eq!(place(&bzimage(b"code"), &[1; 4096], 64), 64 * MIB - 4096);
+    }
+
+    #[test]
+    fn initrd_that_just_fits_is_taken_and_one_byte_more_is_refused_with_what_is_missing() {
+        // Kernel up to 0x101000 (rounded), 2 MiB of memory: 0xff000 bytes are left.
+        assert_eq!(place(&elf(), &vec![1; 0xff000], 2), 0x10_1000);
+        let error = plan(&elf(), Some(&vec![1; 0xff001]), 2).unwrap_err().to_string();
+        assert!(error.contains("has 1044481 bytes, the kernel leaves room for 1044480 of them"), "{error}");
+        assert!(error.contains("give the machine 1 MiB more"), "{error}");
+    }
+
+    #[test]
+    fn empty_initrd_is_refused() {
+        let error = plan(&elf(), Some(b""), 64).unwrap_err().to_string();
+        assert!(error.ends_with("is empty"), "{error}");
+    }
+
+    #[test]
+    fn kernel_that_needs_more_memory_is_refused_with_how_much() {
+        let kernel = ElfImage::with_code(b"code").segment(0x200_0000, b"x", 0x10_0000).bytes();
+        let error = plan(&kernel, None, 32).unwrap_err().to_string();
+        assert!(
+            error.contains("needs memory up to 0x2100001, the machine has 32 MiB: give it 34 MiB"),
+            "{error}"
+        );
+        assert!(plan(&kernel, None, 34).is_ok());
+        // A bzImage needs room to unpack itself: 16 MiB (preferred address) and 1 MiB.
+        assert!(matches!(
+            plan(&bzimage(b"x"), None, 16),
+            Err(BootError::TooLittleMemory { need_mib: 17, .. })
+        ));
+        assert!(plan(&bzimage(b"x"), None, 17).is_ok());
+    }
+
+    #[test]
+    fn kernel_that_reaches_into_the_hole_is_refused_whatever_the_memory() {
+        let kernel = ElfImage::with_code(b"code").segment(MMIO_HOLE - 1, b"xy", 0).bytes();
+        assert!(matches!(plan(&kernel, None, 8192), Err(BootError::IntoHole { .. })));
+        let kernel = ElfImage::with_code(b"code").segment(1 << 32, b"xy", 0).bytes();
+        assert!(matches!(plan(&kernel, None, 8192), Err(BootError::IntoHole { .. })));
+    }
+
+    #[test]
+    fn command_line_limit_is_the_kernel_s_own() {
+        let with_limit = |limit: u32| {
+            let mut kernel = bzimage(b"code");
+            kernel[0x238..0x23c].copy_from_slice(&limit.to_le_bytes());
+            source_of(&kernel).identify().unwrap().command_line_limit()
+        };
+        assert_eq!(with_limit(255), 255);
+        assert_eq!(with_limit(u32::MAX), 65535, "the room below the MP table");
+        assert_eq!(source_of(&elf()).identify().unwrap().command_line_limit(), 2047);
+    }
+}
