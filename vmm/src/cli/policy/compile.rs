@@ -1,0 +1,183 @@
+//! `ringfence policy compile`.
+
+use std::fmt::Write as _;
+use std::io::{self, IsTerminal};
+use std::path::PathBuf;
+
+use seccomp_policies::bpf::{Line, Program, disassemble};
+use seccomp_policies::compile::{bitmask, reference, with_otherwise};
+use seccomp_policies::embed;
+use seccomp_policies::language::{self, Policy};
+use seccomp_policies::syscalls::Arch;
+use serde::Serialize;
+
+use super::{Error, output, target_parser};
+use crate::cli::Outcome;
+
+const EXAMPLES: &str = "Examples:
+  ringfence policy compile vcpu.policy
+  ringfence policy compile vcpu.policy --backend bitmask --on-violation log
+  ringfence policy compile vcpu.policy --format bytes -o vcpu.bpf
+  ringfence policy compile vcpu.policy --format json | jq '.instructions | length'";
+
+/// Arguments of `policy compile`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub(super) struct Args {
+    /// The policy
+    #[arg(value_name = "FILE")]
+    file: PathBuf,
+    /// What makes the program
+    #[arg(long, value_enum, default_value_t)]
+    backend: Backend,
+    /// What the program is written as
+    #[arg(long, value_enum, default_value_t)]
+    format: Format,
+    /// What happens to a call that no rule speaks of [default: what the policy says]
+    #[arg(long, value_enum, value_name = "ACTION")]
+    on_violation: Option<OnViolation>,
+    /// The architecture that the program is for
+    #[arg(long, value_name = "ARCH", default_value = "x86_64", value_parser = target_parser())]
+    target: Arch,
+    /// Write the program here instead of to standard output
+    #[arg(short, long, value_name = "FILE")]
+    output: Option<PathBuf>,
+}
+
+#[derive(Clone, Copy, Debug, Default, clap::ValueEnum)]
+enum Backend {
+    /// The whole policy, by seccompiler
+    #[default]
+    Reference,
+    /// Call numbers alone: what a rule may allow is allowed whatever the arguments
+    Bitmask,
+}
+
+impl Backend {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Reference => "reference",
+            Self::Bitmask => "bitmask",
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, Default, clap::ValueEnum)]
+enum Format {
+    /// A line for each instruction, with names
+    #[default]
+    Disassembly,
+    /// What the kernel reads: 8 bytes an instruction, in this machine's byte order
+    Bytes,
+    /// One object with every instruction, its text and its names
+    Json,
+    /// The same as an initializer of a C array
+    C,
+}
+
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+enum OnViolation {
+    /// The thread gets SIGSYS
+    Trap,
+    /// The kernel ends the process
+    Kill,
+    /// The call fails with EPERM
+    Errno,
+    /// The call is carried out and logged
+    Log,
+}
+
+impl From<OnViolation> for embed::OnViolation {
+    fn from(on_violation: OnViolation) -> Self {
+        match on_violation {
+            OnViolation::Trap => Self::Trap,
+            OnViolation::Kill => Self::Kill,
+            OnViolation::Errno => Self::Errno,
+            OnViolation::Log => Self::Log,
+        }
+    }
+}
+
+pub(super) fn run(args: &Args) -> Result<Outcome, Error> {
+    if matches!(args.format, Format::Bytes) && args.output.is_none() && io::stdout().is_terminal() {
+        return Err(Error::Terminal);
+    }
+    let mut policy = match language::load(&args.file, args.target) {
+        Ok(checked) => checked.policy,
+        Err(findings) => {
+            output::show(&findings);
+            return Ok(Outcome::Deficient);
+        }
+    };
+    if let Some(choice) = args.on_violation {
+        policy = with_otherwise(&policy, embed::OnViolation::from(choice).otherwise());
+    }
+    let program = match args.backend {
+        Backend::Reference => reference(&policy),
+        Backend::Bitmask => bitmask(&policy),
+    }
+    .map_err(|source| Error::Compile { path: args.file.clone(), source })?;
+    let listing = Listing::new(&policy, args.backend, &program);
+    let bytes = match args.format {
+        Format::Disassembly => listing.text().into_bytes(),
+        Format::Bytes => program.bytes(),
+        Format::Json => listing.json().into_bytes(),
+        Format::C => listing.initializer().into_bytes(),
+    };
+    match &args.output {
+        None => output::print(&bytes)?,
+        Some(path) => output::replace(path, &bytes)?,
+    }
+    Ok(Outcome::Done)
+}
+
+/// A program and what it was made of.
+#[derive(Serialize)]
+struct Listing {
+    role: String,
+    arch: &'static str,
+    backend: &'static str,
+    otherwise: String,
+    instructions: Vec<Line>,
+}
+
+impl Listing {
+    fn new(policy: &Policy, backend: Backend, program: &Program) -> Self {
+        Self {
+            role: policy.role.clone(),
+            arch: policy.arch.name(),
+            backend: backend.name(),
+            otherwise: policy.otherwise.action().to_string(),
+            instructions: disassemble(program.instructions(), policy.arch),
+        }
+    }
+
+    fn heading(&self) -> String {
+        let Self { role, arch, backend, otherwise, instructions } = self;
+        let count = instructions.len();
+        format!("role {role} on {arch}, {backend} backend, otherwise {otherwise}: {count} instructions")
+    }
+
+    fn text(&self) -> String {
+        let mut text = format!("; {}\n", self.heading());
+        for line in &self.instructions {
+            writeln!(text, "{line}").expect("a string takes everything");
+        }
+        text
+    }
+
+    fn json(&self) -> String {
+        let mut text = serde_json::to_string_pretty(self).expect("plain data");
+        text.push('\n');
+        text
+    }
+
+    fn initializer(&self) -> String {
+        let mut text = format!("/* {} */\n", self.heading());
+        for Line { code, jt, jf, k, text: meaning, .. } in &self.instructions {
+            writeln!(text, "{{ {code:#04x}, {jt}, {jf}, {k:#010x} }}, /* {meaning} */")
+                .expect("a string takes everything");
+        }
+        text
+    }
+}

@@ -1,0 +1,85 @@
+//! `ringfence policy`: policy files checked, formatted and compiled, with the library that the build uses.
+
+mod check;
+mod compile;
+mod output;
+
+use std::io;
+use std::path::PathBuf;
+
+use clap::builder::{PossibleValuesParser, TypedValueParser};
+use seccomp_policies::syscalls::Arch;
+
+use super::Outcome;
+
+/// Arguments of `policy`.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum Command {
+    /// Say what is wrong with policies, or what they come to
+    Check(check::Args),
+    /// Compile a policy to the program that the kernel runs
+    Compile(compile::Args),
+}
+
+/// Why `policy` could not do what was asked. What is wrong with a policy's text is no error of the command; it
+/// is shown, and the outcome says so.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A policy cannot be read.
+    #[error("cannot read the policy {}: {source}; give the path of a .policy file, or - for standard input", path.display())]
+    Read {
+        /// The path given.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// A file cannot be written. What was there before is still there.
+    #[error("cannot write {}: {source}; what was there is unchanged", path.display())]
+    Write {
+        /// The path given.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// Standard output takes nothing.
+    #[error("cannot write to standard output: {0}")]
+    Output(#[source] io::Error),
+    /// A terminal is no place for a program's bytes.
+    #[error(
+        "a program's bytes would garble the terminal; write them to a file with -o FILE, or pipe them on, or \
+         take --format disassembly"
+    )]
+    Terminal,
+    /// The policy holds, but no program can be made of it.
+    #[error("cannot compile {}: {source}", path.display())]
+    Compile {
+        /// The path given.
+        path: PathBuf,
+        /// What the backend said.
+        source: seccomp_policies::compile::Error,
+    },
+}
+
+/// Runs the command.
+///
+/// # Errors
+/// See [`Error`].
+pub fn run(args: &Args) -> Result<Outcome, Error> {
+    match &args.command {
+        Command::Check(args) => check::run(args),
+        Command::Compile(args) => compile::run(args),
+    }
+}
+
+/// Reads the name of an architecture.
+fn target_parser() -> impl TypedValueParser<Value = Arch> {
+    let names = [Arch::X86_64, Arch::Aarch64].map(Arch::name);
+    PossibleValuesParser::new(names)
+        .map(|name| Arch::from_name(&name).expect("the parser lets no other name through"))
+}

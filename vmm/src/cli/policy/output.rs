@@ -1,0 +1,71 @@
+//! Where this command's words go: results to standard output, findings to standard error.
+
+use std::env;
+use std::fs::{self, OpenOptions};
+use std::io::{self, IsTerminal, Write};
+use std::path::{Path, PathBuf};
+
+use seccomp_policies::language::Diagnostics;
+
+use super::Error;
+
+/// Writes a result. A reader that has seen enough is no error.
+pub(super) fn print(bytes: &[u8]) -> Result<(), Error> {
+    let mut output = io::stdout().lock();
+    match output.write_all(bytes).and_then(|()| output.flush()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(Error::Output(error)),
+        _ => Ok(()),
+    }
+}
+
+/// Shows findings, in colour on a terminal unless `NO_COLOR` is set.
+pub(super) fn show(findings: &Diagnostics) {
+    let colour = io::stderr().is_terminal() && env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
+    say(&findings.render(colour));
+}
+
+/// Writes words for a person. Standard error may be closed, and nothing else could be told that.
+pub(super) fn say(text: &str) {
+    let _ = io::stderr().lock().write_all(text.as_bytes());
+}
+
+/// Replaces a file's contents as one step, so that a reader or a crash finds the old text or the new one. Its
+/// permissions stay, and a symbolic link stays one.
+pub(super) fn replace(path: &Path, contents: &[u8]) -> Result<(), Error> {
+    write_beside_and_rename(path, contents).map_err(|source| Error::Write { path: path.to_owned(), source })
+}
+
+fn write_beside_and_rename(path: &Path, contents: &[u8]) -> io::Result<()> {
+    let target = match fs::canonicalize(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => path.to_owned(),
+        resolved => resolved?,
+    };
+    // A device or a pipe cannot be replaced by a file, and is not meant to be.
+    if fs::metadata(&target).is_ok_and(|metadata| !metadata.is_file()) {
+        return OpenOptions::new().write(true).open(&target)?.write_all(contents);
+    }
+    let beside = beside(&target);
+    let outcome = write_new(&beside, contents)
+        .and_then(|()| match fs::metadata(&target) {
+            Ok(metadata) => fs::set_permissions(&beside, metadata.permissions()),
+            Err(_) => Ok(()),
+        })
+        .and_then(|()| fs::rename(&beside, &target));
+    if outcome.is_err() {
+        // The first error is the one to tell; this file may not even exist.
+        let _ = fs::remove_file(&beside);
+    }
+    outcome
+}
+
+/// A name in the same folder, so that a rename stays within one file system.
+fn beside(target: &Path) -> PathBuf {
+    let name = target.file_name().unwrap_or_default().to_string_lossy();
+    target.with_file_name(format!(".{name}.{}.new", std::process::id()))
+}
+
+fn write_new(path: &Path, contents: &[u8]) -> io::Result<()> {
+    let mut file = OpenOptions::new().write(true).create_new(true).open(path)?;
+    file.write_all(contents)?;
+    file.sync_all()
+}
