@@ -4,6 +4,7 @@ use std::fs::{self, File};
 use std::io::Read;
 use std::os::fd::{AsFd, FromRawFd, OwnedFd};
 
+use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
@@ -13,7 +14,7 @@ use seccomp_policies::embed::{OnViolation, Programs};
 use serde_json::Value;
 use tempfile::TempDir;
 
-const GOOD: &str = "role test\ntier filter\notherwise trap\n\nread: fd == 0 && count <= 64 -- input\n";
+const GOOD: &str = "role test\ntier filter\notherwise trap\n\nread: fd == 0 && count <= 64  -- input\n";
 
 /// `KVM_RUM` is no constant.
 const BAD: &str = "role bad\ntier filter\notherwise trap\n\nioctl: cmd == KVM_RUM -- enter the guest\n";
@@ -303,4 +304,62 @@ fn bytes_are_not_written_to_a_terminal() {
     assert_eq!(output.status.code(), Some(1));
     let errors = String::from_utf8_lossy(&output.stderr);
     assert!(errors.contains("write them to a file with -o FILE"), "{errors}");
+}
+
+/// The same policy as `GOOD`, carelessly laid out.
+const CARELESS: &str =
+    "role   test\ntier filter\notherwise trap\n\n\n\nread: fd==0&&count<=64    --   input\n";
+
+#[test]
+fn fmt_replaces_the_text_and_leaves_permissions_and_links_alone() {
+    let folder = folder(&[("real.policy", CARELESS)]);
+    let real = folder.path().join("real.policy");
+    fs::set_permissions(&real, fs::Permissions::from_mode(0o640)).expect("permissions");
+    symlink("real.policy", folder.path().join("link.policy")).expect("a link");
+    assert_eq!(run(&mut policy(folder.path(), &["fmt", "link.policy"])), (0, String::new(), String::new()));
+    assert_eq!(fs::read_to_string(&real).expect("it is there"), GOOD);
+    assert_eq!(fs::metadata(&real).expect("it is there").permissions().mode() & 0o777, 0o640);
+    assert!(fs::symlink_metadata(folder.path().join("link.policy")).expect("it is there").is_symlink());
+    let names = fs::read_dir(folder.path()).expect("a folder").count();
+    assert_eq!(names, 2, "nothing else is left behind");
+}
+
+#[test]
+fn fmt_check_shows_what_it_would_change_and_changes_nothing() {
+    let folder = folder(&[("careless.policy", CARELESS), ("test.policy", GOOD)]);
+    let (code, output, errors) =
+        run(&mut policy(folder.path(), &["fmt", "--check", "careless.policy", "test.policy"]));
+    assert_eq!((code, errors.as_str()), (1, ""));
+    assert!(output.starts_with("careless.policy:1: laid out differently\n-role   test\n"), "{output}");
+    assert!(
+        output.contains("\n+read: fd == 0 && count <= 64  -- input\n") && !output.contains("test.policy"),
+        "{output}"
+    );
+    assert_eq!(fs::read_to_string(folder.path().join("careless.policy")).expect("it is there"), CARELESS);
+    let (code, output, _) = run(&mut policy(folder.path(), &["fmt", "--check", "test.policy"]));
+    assert_eq!((code, output.as_str()), (0, ""));
+}
+
+#[test]
+fn fmt_reads_standard_input_for_a_dash() {
+    let folder = folder(&[("careless.policy", CARELESS)]);
+    let input = File::open(folder.path().join("careless.policy")).expect("it is there");
+    assert_eq!(run(policy(folder.path(), &["fmt", "-"]).stdin(input)), (0, GOOD.to_owned(), String::new()));
+}
+
+#[test]
+fn fmt_leaves_a_text_that_it_cannot_parse_alone_and_says_why() {
+    let text = "role test\nread fd == 0 -- input\n";
+    let folder = folder(&[("bad.policy", text)]);
+    let (code, output, errors) = run(&mut policy(folder.path(), &["fmt", "bad.policy"]));
+    assert_eq!((code, output.as_str()), (1, ""));
+    assert!(errors.contains("bad.policy:2:"), "{errors}");
+    assert_eq!(fs::read_to_string(folder.path().join("bad.policy")).expect("it is there"), text);
+}
+
+#[test]
+fn the_shipped_policies_are_formatted() {
+    let files = ["console.policy", "io.policy", "main.policy", "vcpu.policy", "common/waiting.policy"];
+    let (code, output, errors) = run(policy(&shipped(), &["fmt", "--check"]).args(files));
+    assert_eq!((code, output.as_str(), errors.as_str()), (0, "", ""));
 }

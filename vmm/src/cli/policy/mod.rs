@@ -2,6 +2,7 @@
 
 mod check;
 mod compile;
+mod fmt;
 mod output;
 
 use std::io;
@@ -23,6 +24,8 @@ pub struct Args {
 enum Command {
     /// Say what is wrong with policies, or what they come to
     Check(check::Args),
+    /// Bring policies into the one layout
+    Fmt(fmt::Args),
     /// Compile a policy to the program that the kernel runs
     Compile(compile::Args),
 }
@@ -73,6 +76,7 @@ pub enum Error {
 pub fn run(args: &Args) -> Result<Outcome, Error> {
     match &args.command {
         Command::Check(args) => check::run(args),
+        Command::Fmt(args) => fmt::run(args),
         Command::Compile(args) => compile::run(args),
     }
 }
