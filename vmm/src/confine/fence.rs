@@ -8,7 +8,7 @@ use seccomp_policies::embed::Embedded;
 use super::bell::Slot;
 use super::install::{self, Fencing, Hold};
 use super::record::{Farewell, Phase, Record};
-use super::{reserve, sigsys, table};
+use super::{futex, reserve, sigsys, table};
 
 /// A thread role: a name for its policy at the level of types.
 pub trait Role {
@@ -96,6 +96,7 @@ impl<R: Role> Slotted<R> {
     pub fn fence(self) -> Result<Fenced<R>, Error> {
         let hold = self.0.fencing.hold(R::POLICY);
         sigsys::attend(self.0.record);
+        futex::find_clock();
         // A strict-mode thread may not wake anybody by futex, so main looks for its phase by itself.
         if matches!(hold, Hold::Strict) {
             reserve::seal();

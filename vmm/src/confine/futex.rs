@@ -38,6 +38,12 @@ pub fn wait_until(word: &AtomicU32, deadline: Instant, done: impl Fn(u32) -> boo
     }
 }
 
+/// Has rustix find the vDSO's clock, which [`wait_until`] reads. It does so at the first use, once in a process, by
+/// `prctl(PR_GET_AUXV)`: a call that no fenced thread may make.
+pub fn find_clock() {
+    let _ = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
+}
+
 fn absolute(from_now: Duration) -> Timespec {
     let now = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
     let from_now =
