@@ -68,9 +68,12 @@ impl Policy {
             Relation::LessOrEqual(value) => format!("at most {}", show(value)),
             Relation::Greater(value) => format!("above {}", show(value)),
             Relation::GreaterOrEqual(value) => format!("at least {}", show(value)),
-            Relation::Masked { mask, value: 0 } => format!("without {}", show(mask)),
             Relation::Masked { mask, value } if mask == value => format!("with {}", show(mask)),
-            Relation::Masked { mask, value } => format!("{} in the bits {mask:#x}", show(value)),
+            // No bit set has a name of its own in a field such as the access mode.
+            Relation::Masked { mask, value: 0 } if show(0).starts_with('0') => {
+                format!("without {}", show(mask))
+            }
+            Relation::Masked { mask, value } => format!("{} in the bits {}", show(value), show(mask)),
         };
         let refused = if wanted { "not" } else { "and may not be" };
         format!("{name} is {found}, {refused} {relation}")

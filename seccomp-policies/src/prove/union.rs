@@ -37,3 +37,39 @@ impl Union {
         self.parts.into_iter().map(|(_, part)| part).reduce(|joined, part| joined.union(&part))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::language::{Condition, Relation, Test, Width};
+    use crate::prove::Space;
+
+    fn fd_is(space: &Space, fd: u64) -> Calls {
+        let relation = Relation::Equal(fd);
+        space.calls(&Condition::Test(Test { argument: 0, width: Width::Bits32, relation }))
+    }
+
+    #[test]
+    fn a_union_has_what_was_added_and_nothing_else() {
+        let space = Space::new();
+        let mut union = Union::new();
+        for fd in 0..9 {
+            assert_eq!(union.new_in(&fd_is(&space, fd)), fd_is(&space, fd));
+            union.add(fd_is(&space, fd));
+            assert!(union.new_in(&fd_is(&space, fd)).is_empty());
+        }
+        let relation = Relation::LessOrEqual(8);
+        let low = space.calls(&Condition::Test(Test { argument: 0, width: Width::Bits32, relation }));
+        assert_eq!(union.into_calls(), Some(low));
+    }
+
+    #[test]
+    fn additions_leave_a_part_for_each_bit_of_their_number() {
+        let space = Space::new();
+        let mut union = Union::new();
+        for fd in 0..400 {
+            union.add(fd_is(&space, fd));
+        }
+        assert_eq!(union.parts.iter().map(|(sets, _)| *sets).collect::<Vec<_>>(), [256, 128, 16]);
+    }
+}

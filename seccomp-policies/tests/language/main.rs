@@ -9,6 +9,7 @@ mod meaning;
 mod names;
 mod reasons;
 mod reference;
+mod refusals;
 mod slots;
 mod syntax;
 mod tiers;

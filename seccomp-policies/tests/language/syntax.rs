@@ -159,6 +159,20 @@ fn a_negation_without_parentheses_is_refused() {
 }
 
 #[test]
+fn a_negated_mask_needs_parentheses_too() {
+    let message = rules(&["openat: !(flags & O_CREAT) == 0 -- create the log"]);
+    assert_snapshot!(message, @r#"
+    error: `!` needs parentheses
+     --> r.policy:4:9
+      |
+    4 | openat: !(flags & O_CREAT) == 0 -- create the log
+      |         ^ this negation
+      |
+      = help: write `!((flags & O_CREAT) == 0)`, or turn the comparison around
+    "#);
+}
+
+#[test]
 fn a_number_on_the_left_is_shown_the_right_way_round() {
     let message = rules(&["read: 3 == fd && 8 <= count -- the bell"]);
     assert_snapshot!(message, @r#"

@@ -47,7 +47,7 @@ impl Parser<'_> {
         }
         if let Some(span) = self.take_symbol("!") {
             let inner = self.unary(depth + 1)?;
-            if let Expression::Test(TestSyntax { mask: None, .. }) = inner {
+            if matches!(inner, Expression::Test(_)) {
                 return Err(Diagnostic::error("`!` needs parentheses", self.source, span, "this negation")
                     .help(format!("write `!({inner})`, or turn the comparison around")));
             }
