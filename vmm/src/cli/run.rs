@@ -29,7 +29,7 @@ pub struct Args {
     /// What the kernel is told
     #[arg(long, value_name = "TEXT", allow_hyphen_values = true)]
     cmdline: Option<String>,
-    /// Number of vCPUs, 1 to 32 [default: 1]
+    /// Number of vCPUs, 1 to 32 [default: 1; 2 for the tour]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(1..=32))]
     vcpus: Option<u8>,
     /// Guest memory in MiB [default: 128]
@@ -85,6 +85,8 @@ const TOUR: &str = "tour";
 /// Default memory and vCPUs: Firecracker's.
 const MEMORY_MIB: u32 = 128;
 const VCPUS: u8 = 1;
+/// The tour shows a second processor.
+const TOUR_VCPUS: u8 = 2;
 
 fn huge_pages() -> impl clap::builder::TypedValueParser<Value = HugePages> {
     PossibleValuesParser::new(["off", "transparent", "2m"]).map(|name| match name.as_str() {
@@ -130,7 +132,7 @@ pub fn run(args: &Args) -> Result<Outcome, Error> {
     let kernel = kernel(args, &from_file);
     let is_tour = matches!(kernel, Image::Embedded { name: TOUR, .. });
     let config = Config {
-        vcpus: args.vcpus.or(from_file.vcpus).unwrap_or(VCPUS),
+        vcpus: args.vcpus.or(from_file.vcpus).unwrap_or(if is_tour { TOUR_VCPUS } else { VCPUS }),
         memory_mib: args.memory.or(from_file.memory_mib).unwrap_or(MEMORY_MIB),
         huge_pages: args.huge_pages.or(from_file.huge_pages).unwrap_or(HugePages::Off),
         command_line: command_line(args, &from_file, &kernel),
