@@ -49,6 +49,7 @@ fn violation(cause: &Cause) -> Value {
         "because": violation.because(),
         "nearest_rule": nearest.as_ref().map(|nearest| json!({
             "place": nearest.place, "rule": nearest.rule, "reason": nearest.reason,
+            "failed": nearest.failed,
         })),
     })
 }

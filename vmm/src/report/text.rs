@@ -60,8 +60,8 @@ fn violation(violation: &Violation) -> String {
     let Violation { thread, role, text, nearest, .. } = violation;
     let mut said = format!("{thread} ({role}) was refused {text}: {}", violation.because());
     if let Some(nearest) = nearest {
-        let _ = write!(said, "\n  nearest rule: {}\n                {}", nearest.rule, nearest.reason);
-        let _ = write!(said, " ({})", nearest.place);
+        let _ = write!(said, "\n  nearest rule: {} -- {}", nearest.rule, nearest.reason);
+        let _ = write!(said, "\n  at {}; here {}", nearest.place, nearest.failed);
     }
     said
 }

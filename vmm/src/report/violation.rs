@@ -31,6 +31,8 @@ pub struct NearestRule {
     pub rule: String,
     /// Its reason.
     pub reason: String,
+    /// The tests of it that the call failed.
+    pub failed: String,
 }
 
 impl Violation {
@@ -61,10 +63,12 @@ impl Violation {
 fn nearest(policy: &Embedded, call: &Call) -> Option<NearestRule> {
     let (root, _) = policy.sources.first()?;
     let checked = language::check_sources(root, policy.sources, Arch::X86_64).ok()?;
-    let rule = checked.policy.rules.iter().find(|rule| rule.call.number == call.number)?;
+    let refusal = checked.policy.refusal(call)?;
+    let rule = refusal.rule;
     Some(NearestRule {
         place: format!("{}:{}", rule.file, rule.line),
         rule: format!("{}: {}", rule.call.name, rule.expression),
         reason: rule.reason.clone(),
+        failed: refusal.failed.join(", "),
     })
 }
