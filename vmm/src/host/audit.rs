@@ -120,8 +120,10 @@ fn tracefs(host: &Host) -> Check {
             meaning,
         );
     }
-    Check::ok(Job::Audit, name, "not mounted", "calls can be neither counted nor watched")
-        .lack(State::Limited, "as root: mount -t tracefs nodev /sys/kernel/tracing; or run as root")
+    Check::ok(Job::Audit, name, "not mounted", "calls can be neither counted nor watched").lack(
+        State::Limited,
+        "run as root: tracefs (mount -t tracefs nodev /sys/kernel/tracing) is open to root alone",
+    )
 }
 
 /// Above 1, an event that counts what happens in the kernel needs a capability (Linux
