@@ -239,6 +239,20 @@ mod tests {
         }
     }
 
+    #[cfg(target_arch = "x86_64")]
+    #[test]
+    fn constants_that_differ_between_the_architectures_agree_with_libc_on_this_one() {
+        for (name, expected) in [
+            ("O_DIRECT", libc::O_DIRECT),
+            ("O_DIRECTORY", libc::O_DIRECTORY),
+            ("O_NOFOLLOW", libc::O_NOFOLLOW),
+            ("O_TMPFILE", libc::O_TMPFILE),
+            ("MAP_32BIT", libc::MAP_32BIT),
+        ] {
+            assert_eq!(value(Arch::X86_64, name), Some(i64::from(expected)), "{name}");
+        }
+    }
+
     #[test]
     fn kvm_requests_have_the_numbers_of_the_kernels_header() {
         for (name, number) in [

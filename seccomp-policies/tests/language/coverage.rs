@@ -121,3 +121,30 @@ fn an_open_descriptor_is_noted() {
       = help: if the thread uses few, name them: `fd == @slot`
     "#);
 }
+
+#[test]
+fn an_anonymous_mapping_leaves_no_descriptor_open() {
+    let message =
+        rules(&["mmap: prot == PROT_READ|PROT_WRITE && flags == MAP_PRIVATE|MAP_ANONYMOUS -- the allocator"]);
+    assert_snapshot!(message, @"");
+}
+
+#[test]
+fn a_mapping_that_may_be_of_a_file_leaves_its_descriptor_open() {
+    let message = rules(&["mmap: prot == PROT_READ && flags in ~MAP_PRIVATE|MAP_ANONYMOUS -- read a file"]);
+    assert_snapshot!(message, @r#"
+    note: `mmap` leaves the descriptor `fd` open
+     --> r.policy:4:1
+      |
+    4 | mmap: prot == PROT_READ && flags in ~MAP_PRIVATE|MAP_ANONYMOUS -- read a file
+      | ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^ any descriptor of the thread
+      |
+      = help: if the thread uses few, name them: `fd == @slot`
+    "#);
+}
+
+#[test]
+fn an_errno_rule_leaves_nothing_open() {
+    let message = rules(&["openat: errno ENOENT -- glibc probes a file"]);
+    assert_snapshot!(message, @"");
+}

@@ -1,5 +1,6 @@
 //! The policy language from outside: what its messages say, word for word, and what policies mean.
 
+mod any_text;
 mod coverage;
 mod directives;
 mod files;
