@@ -104,6 +104,8 @@ fn gives(given: &str, switch: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     const RING0: Option<Quirk> = Some(Quirk::EmulatedRing0);
@@ -172,5 +174,21 @@ mod tests {
     #[test]
     fn nul_in_the_line_is_refused_with_its_place() {
         assert_eq!(CommandLine::new("ab\0c", None, 10), Err(CommandLineError::Nul { at: 2 }));
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_the_user_gives_is_kept_verbatim_around_what_is_added(given in "[^\0]{0,80}( -- [a-z -]{0,20})?") {
+            let line = new(&given, RING0);
+            let added = line.added.expect("no generated line has all the switches");
+            let (before, after) = line.text.split_once(&added).expect("what was added is there");
+            // At most one space was put on either side of it.
+            let befores = [Some(before), before.strip_suffix(' ')];
+            let afters = [Some(after), after.strip_prefix(' ')];
+            let kept = befores.iter().flatten().any(|before| {
+                afters.iter().flatten().any(|after| given == format!("{before}{after}"))
+            });
+            prop_assert!(kept, "{:?}", line.text);
+        }
     }
 }

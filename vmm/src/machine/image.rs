@@ -285,7 +285,13 @@ pub(crate) fn source_of(bytes: &[u8]) -> Source {
 
 #[cfg(test)]
 mod tests {
+    use std::io::Write as _;
+
+    use proptest::prelude::*;
+
     use super::*;
+    use crate::machine::layout::MemorySplit;
+    use crate::machine::memory::{HugePages, map};
 
     fn error_of(bytes: &[u8]) -> String {
         source_of(bytes).identify().unwrap_err().to_string()
@@ -316,13 +322,37 @@ mod tests {
 
     #[test]
     fn reading_beyond_the_end_is_an_error_for_files_and_bytes_alike() {
-        use std::io::Write as _;
         let mut file = tempfile::NamedTempFile::new().unwrap();
         file.write_all(b"12345678").unwrap();
         for source in [Source::open("kernel", file.path()).unwrap(), source_of(b"12345678")] {
             assert_eq!(source.read(6, 2).unwrap(), b"78");
             assert_eq!(source.read(7, 2).unwrap_err().kind(), io::ErrorKind::UnexpectedEof);
             assert!(source.read(u64::MAX, 1).is_err());
+        }
+    }
+
+    #[test]
+    fn file_that_became_shorter_since_it_was_checked_is_an_error_with_its_name() {
+        let mut file = tempfile::NamedTempFile::new().unwrap();
+        file.write_all(&[1; 8192]).unwrap();
+        let source = Source::open("kernel", file.path()).unwrap();
+        file.as_file().set_len(4096).unwrap();
+        let memory = map(MemorySplit::new(2), HugePages::Off).unwrap();
+        let error = source.load(0, 8192, &memory, GuestAddress(0)).unwrap_err().to_string();
+        assert!(error.starts_with(&format!("cannot read {}", file.path().display())), "{error}");
+    }
+
+    proptest! {
+        #[test]
+        fn no_bytes_make_identification_panic(
+            bytes in proptest::collection::vec(any::<u8>(), 0..1200), kernel in any::<bool>()
+        ) {
+            let mut bytes = bytes;
+            if kernel && bytes.len() >= 0x206 {
+                bytes[0x1fe..0x200].copy_from_slice(&[0x55, 0xaa]);
+                bytes[0x202..0x206].copy_from_slice(b"HdrS");
+            }
+            let _ = source_of(&bytes).identify();
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use kvm_ioctls::{VcpuFd, VmFd};
+use kvm_ioctls::{Kvm, VcpuFd, VmFd};
 use vm_memory::{GuestMemoryError, GuestMemoryMmap};
 
 pub mod boot;
@@ -142,7 +142,7 @@ impl Machine {
         let plan = boot::Plan::new(request(config, quirk)?, split)?;
 
         let memory = memory::map(split, config.huge_pages)?;
-        let vm = kvm.create_vm().map_err(BuildError::CreateVm)?;
+        let vm = create_vm(&kvm)?;
         memory::give_to(&vm, &memory)?;
         interrupt::create(&vm)?;
         plan.load(&memory, split)?;
@@ -151,6 +151,17 @@ impl Machine {
             (0..config.vcpus).map(|id| create_vcpu(&vm, id, &cpuid)).collect::<Result<Vec<_>, _>>()?;
         registers::enter(&vcpus[0], &memory, plan.entry())?;
         Ok(Self { vcpus, vm, memory, quirk, boot: plan.protocol(), command_line: plan.command_line })
+    }
+}
+
+/// Creates the VM. A signal may interrupt the call where the kernel starts a thread of its own for the VM; then it is
+/// made again.
+fn create_vm(kvm: &Kvm) -> Result<VmFd, BuildError> {
+    loop {
+        match kvm.create_vm() {
+            Err(error) if error.errno() == libc::EINTR => {}
+            result => return result.map_err(BuildError::CreateVm),
+        }
     }
 }
 

@@ -57,3 +57,59 @@ pub fn write(
 fn low(value: u64) -> u32 {
     u32::try_from(value).unwrap_or(u32::MAX)
 }
+
+#[cfg(test)]
+mod tests {
+    use vm_memory::Bytes as _;
+
+    use super::super::super::layout::MemorySplit;
+    use super::super::super::memory::{HugePages, map};
+    use super::*;
+
+    /// A field of the zero page, by its offset in zero-page.rst and boot.rst.
+    fn field<const N: usize>(memory: &GuestMemoryMmap, offset: u64) -> [u8; N] {
+        let mut bytes = [0; N];
+        memory.read_slice(&mut bytes, GuestAddress(BOOT_PARAMS + offset)).unwrap();
+        bytes
+    }
+
+    fn written(split: MemorySplit, header: setup_header, initrd: Option<Initrd>) -> GuestMemoryMmap {
+        let memory = map(split, HugePages::Off).unwrap();
+        write(&memory, header, &split.memory_map(), 5, initrd).unwrap();
+        memory
+    }
+
+    #[test]
+    fn zero_page_has_the_fields_that_a_loader_must_write_at_their_offsets() {
+        let initrd = Initrd { address: 0x3ff_0000, size: 0xabcd };
+        let memory = written(MemorySplit::new(64), header_of_elf(), Some(initrd));
+        assert_eq!(field(&memory, 0x1fe), [0x55, 0xaa]);
+        assert_eq!(&field(&memory, 0x202), b"HdrS");
+        assert_eq!(field(&memory, 0x210), [0xff], "type_of_loader");
+        assert_eq!(u32::from_le_bytes(field(&memory, 0x218)), 0x3ff_0000, "ramdisk_image");
+        assert_eq!(u32::from_le_bytes(field(&memory, 0x21c)), 0xabcd, "ramdisk_size");
+        assert_eq!(u64::from(u32::from_le_bytes(field(&memory, 0x228))), COMMAND_LINE, "cmd_line_ptr");
+        assert_eq!(u32::from_le_bytes(field(&memory, 0x238)), 5, "cmdline_size");
+    }
+
+    #[test]
+    fn zero_page_has_the_whole_memory_map() {
+        let split = MemorySplit::new(4608);
+        let memory = written(split, header_of_elf(), None);
+        assert_eq!(usize::from(field::<1>(&memory, 0x1e8)[0]), split.memory_map().len());
+        for (index, range) in (0..).zip(split.memory_map()) {
+            let at = 0x2d0 + index * 20;
+            assert_eq!(u64::from_le_bytes(field(&memory, at)), range.start);
+            assert_eq!(u64::from_le_bytes(field(&memory, at + 8)), range.size);
+            assert_eq!(u32::from_le_bytes(field(&memory, at + 16)), range.kind as u32);
+        }
+    }
+
+    #[test]
+    fn kernel_s_own_header_is_kept() {
+        let header = setup_header { init_size: 0x1234_5678, ..header_of_elf() };
+        let memory = written(MemorySplit::new(64), header, None);
+        assert_eq!(u32::from_le_bytes(field(&memory, 0x260)), 0x1234_5678, "init_size");
+        assert_eq!(u64::from_le_bytes(field(&memory, 0x218)), 0, "no initrd");
+    }
+}

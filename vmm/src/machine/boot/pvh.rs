@@ -55,3 +55,51 @@ pub fn write(
     }
     PvhBootConfigurator::write_bootparams(&params, memory)
 }
+
+#[cfg(test)]
+mod tests {
+    use vm_memory::Bytes as _;
+
+    use super::super::super::layout::MemorySplit;
+    use super::super::super::memory::{HugePages, map};
+    use super::*;
+
+    fn written(split: MemorySplit, initrd: Option<Initrd>) -> (GuestMemoryMmap, hvm_start_info) {
+        let memory = map(split, HugePages::Off).unwrap();
+        write(&memory, &split.memory_map(), initrd).unwrap();
+        let info = memory.read_obj(GuestAddress(PVH_START_INFO)).unwrap();
+        (memory, info)
+    }
+
+    #[test]
+    fn start_info_points_to_the_whole_memory_map() {
+        let split = MemorySplit::new(4608);
+        let (memory, info) = written(split, None);
+        assert_eq!((info.magic, info.version), (0x336e_c578, 1));
+        let entries: Vec<(u64, u64, u32)> = (0..u64::from(info.memmap_entries))
+            .map(|index| {
+                let at = GuestAddress(info.memmap_paddr + index * 24);
+                let entry: hvm_memmap_table_entry = memory.read_obj(at).unwrap();
+                (entry.addr, entry.size, entry.type_)
+            })
+            .collect();
+        let expected: Vec<_> =
+            split.memory_map().iter().map(|range| (range.start, range.size, range.kind as u32)).collect();
+        assert_eq!(entries, expected);
+    }
+
+    #[test]
+    fn initrd_is_the_one_module() {
+        let (memory, info) =
+            written(MemorySplit::new(64), Some(Initrd { address: 0x3ff_0000, size: 0xabcd }));
+        assert_eq!(info.nr_modules, 1);
+        let module: hvm_modlist_entry = memory.read_obj(GuestAddress(info.modlist_paddr)).unwrap();
+        assert_eq!((module.paddr, module.size), (0x3ff_0000, 0xabcd));
+    }
+
+    #[test]
+    fn without_an_initrd_there_is_no_module_list() {
+        let (_, info) = written(MemorySplit::new(64), None);
+        assert_eq!((info.nr_modules, info.modlist_paddr), (0, 0));
+    }
+}
