@@ -8,7 +8,7 @@ use std::sync::OnceLock;
 /// Interrupts `KVM_RUN`. Named in main's policy.
 pub const KICK: libc::c_int = libc::SIGUSR1;
 
-/// Signals that end a run in good order.
+/// Signals that end a run in good order, unless whoever started the program has it ignore them.
 const ENDING: [libc::c_int; 4] = [libc::SIGINT, libc::SIGTERM, libc::SIGHUP, libc::SIGQUIT];
 
 fn set_of(signals: &[libc::c_int]) -> libc::sigset_t {
@@ -75,12 +75,26 @@ pub(super) fn handle(signal: libc::c_int, handler: libc::sighandler_t, flags: li
     }
 }
 
+/// Whether this process inherited that the signal is ignored, as `nohup` and a shell's background jobs have it.
+fn is_ignored(signal: libc::c_int) -> bool {
+    let mut action = MaybeUninit::<libc::sigaction>::uninit();
+    // SAFETY: no new action is given; the present one is written behind the pointer.
+    if unsafe { libc::sigaction(signal, std::ptr::null(), action.as_mut_ptr()) } != 0 {
+        return false;
+    }
+    // SAFETY: sigaction has succeeded, so it has written the whole value.
+    unsafe { action.assume_init() }.sa_sigaction == libc::SIG_IGN
+}
+
 /// A descriptor from which main reads the signals that end a run. They must be blocked already.
+///
+/// Ignored ones are left out: the kernel keeps a signal that is blocked, ignored or not, for such a descriptor.
 ///
 /// # Errors
 /// The kernel's, of `signalfd`.
 pub fn ending_signals() -> io::Result<OwnedFd> {
-    let set = set_of(&ENDING);
+    let asked: Vec<_> = ENDING.into_iter().filter(|&signal| !is_ignored(signal)).collect();
+    let set = set_of(&asked);
     // SAFETY: `set` is an initialized set; -1 asks for a new descriptor.
     let number = unsafe { libc::signalfd(-1, &raw const set, libc::SFD_CLOEXEC | libc::SFD_NONBLOCK) };
     if number < 0 {
