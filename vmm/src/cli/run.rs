@@ -1,16 +1,17 @@
 //! `ringfence run`: a guest image, confined.
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
 use clap::builder::{PossibleValuesParser, TypedValueParser as _};
+use rustix::io::Errno;
 
 use super::Outcome;
 use super::run_config::{self, RunConfig};
 use crate::confine::{Fencing, OnViolation, Tier};
 use crate::machine::{Config, HugePages, Image, QuirkChoice};
-use crate::report::{self, Ended};
+use crate::report::{self, Ended, exit_code};
 use crate::role::start::{self, Settings};
 
 /// Arguments of `run`.
@@ -72,12 +73,12 @@ const EXAMPLES: &str = "\
 Examples:
   ringfence run                                   the embedded tour guest
   ringfence run exits --cmdline 5000              another embedded guest
-  ringfence run --kernel vmlinux --initrd initrd.cpio --cmdline 'console=ttyS0' --vcpus 2 --memory 512
+  ringfence run --kernel vmlinux --initrd initrd.cpio --vcpus 2 --memory 512
   ringfence run tour --report report.json         the confinement table for programs
 
 Keys, when standard input is a terminal: Ctrl-A x leaves, Ctrl-A a sends Ctrl-A.
-Exit codes: 0 the guest reset the machine; 1 error; 2 usage; 3 triple fault; 148 a thread was refused a call;
-  128+N ended by signal N; 16 to 79 the test exit port.";
+Exit codes: 0 the guest reset the machine; 1 error; 2 usage; 3 triple fault; 16 to 79 the test exit
+port; 128+N ended by signal N; 148 a thread was refused a call.";
 
 /// The embedded guest that shows the program at work.
 const TOUR: &str = "tour";
@@ -113,8 +114,16 @@ pub enum Error {
     /// The configuration file.
     #[error(transparent)]
     Config(#[from] run_config::Error),
+    /// IMAGE is no name of a guest and no file.
+    #[error(
+        "there is no embedded guest and no file {name}: `ringfence guest list` shows the guests, --kernel takes a path"
+    )]
+    NoSuchImage {
+        /// What was given.
+        name: String,
+    },
     /// The report file.
-    #[error("cannot write the report to {}: {source}", path.display())]
+    #[error("cannot write the report to {}: {source}; name a file that can be made or changed", path.display())]
     Report {
         /// The file.
         path: PathBuf,
@@ -126,10 +135,11 @@ pub enum Error {
 /// Runs the guest to its end.
 ///
 /// # Errors
-/// See [`Error`]. Without an error this thread is fenced: it may do nothing but end the process.
+/// See [`Error`]. Without an error this thread is fenced: it may do nothing but end the process. A report that could
+/// not be written is said, and makes the exit code an error's if it was 0.
 pub fn run(args: &Args) -> Result<Outcome, Error> {
     let from_file = args.config.as_deref().map(RunConfig::read).transpose()?.unwrap_or_default();
-    let kernel = kernel(args, &from_file);
+    let kernel = kernel(args, &from_file)?;
     let is_tour = matches!(kernel, Image::Embedded { name: TOUR, .. });
     let config = Config {
         vcpus: args.vcpus.or(from_file.vcpus).unwrap_or(if is_tour { TOUR_VCPUS } else { VCPUS }),
@@ -140,32 +150,48 @@ pub fn run(args: &Args) -> Result<Outcome, Error> {
         initrd: args.initrd.clone().or(from_file.initrd),
         quirk: args.quirk.unwrap_or(QuirkChoice::Auto),
     };
+    let report = args.report.as_deref().map(ReportFile::create).transpose()?;
+    let made = report.as_ref().is_some_and(|report| report.made);
     let settings = Settings {
         fencing: Fencing { tier: args.tier, on_violation: args.on_violation },
         exit_port: args.exit_port,
         count_calls: args.count_calls || is_tour,
-        report: args.report.as_deref().map(create_report).transpose()?,
+        report: report.map(|report| report.file),
     };
     #[cfg(feature = "provoke")]
     args.provoke.clone().into_iter().for_each(crate::confine::provoke::set);
     // Before the fence: asking a terminal for its width is no call of main's policy.
     let width = table_width();
-    let ended = start::run(&config, settings)?;
+    let ended = start::run(&config, settings).inspect_err(|_| {
+        // An empty report would pass for one.
+        if let Some(path) = args.report.as_deref().filter(|_| made) {
+            let _ = fs::remove_file(path);
+        }
+    })?;
     print(&ended, args, width);
-    write_report(&ended);
-    Ok(Outcome::Ended(report::exit_code::of(&ended.cause)))
+    let code = exit_code::of(&ended.cause);
+    match write_report(&ended) {
+        Ok(()) => Ok(Outcome::Ended(code)),
+        Err(errno) => {
+            let _ = writeln!(io::stderr(), "ringfence: the report could not be written: {errno}");
+            Ok(Outcome::Ended(if code == exit_code::GUEST_ENDED { exit_code::ERROR } else { code }))
+        }
+    }
 }
 
 /// An embedded guest by its name, else a path; a path with a slash is never taken for a name.
-fn kernel(args: &Args, from_file: &RunConfig) -> Image {
+fn kernel(args: &Args, from_file: &RunConfig) -> Result<Image, Error> {
     let file = args.kernel.clone().or_else(|| from_file.kernel.clone().filter(|_| args.image.is_none()));
     if let Some(path) = file {
-        return Image::File(path);
+        return Ok(Image::File(path));
     }
     let name = args.image.as_deref().unwrap_or(TOUR);
     match guest_images::bare::find(name) {
-        Some(guest) => Image::Embedded { name: guest.name, bytes: guest.image },
-        None => Image::File(PathBuf::from(name)),
+        Some(guest) => Ok(Image::Embedded { name: guest.name, bytes: guest.image }),
+        None if !name.contains('/') && !Path::new(name).exists() => {
+            Err(Error::NoSuchImage { name: name.to_owned() })
+        }
+        None => Ok(Image::File(PathBuf::from(name))),
     }
 }
 
@@ -180,8 +206,27 @@ fn command_line(args: &Args, from_file: &RunConfig, kernel: &Image) -> String {
     })
 }
 
-fn create_report(path: &Path) -> Result<File, Error> {
-    File::create(path).map_err(|source| Error::Report { path: path.to_owned(), source })
+/// The file of `--report`, open and empty.
+struct ReportFile {
+    file: File,
+    /// It was not there before.
+    made: bool,
+}
+
+impl ReportFile {
+    fn create(path: &Path) -> Result<Self, Error> {
+        let refused = match File::create_new(path) {
+            Ok(file) => return Ok(Self { file, made: true }),
+            Err(error) => error,
+        };
+        let opened = match refused.kind() {
+            io::ErrorKind::AlreadyExists => File::create(path),
+            _ => Err(refused),
+        };
+        opened
+            .map(|file| Self { file, made: false })
+            .map_err(|source| Error::Report { path: path.to_owned(), source })
+    }
 }
 
 /// Columns of the table: the terminal's, within what a table can be read at.
@@ -199,18 +244,16 @@ fn print(ended: &Ended, args: &Args, width: u16) {
     let _ = io::stderr().write_all(text.as_bytes());
 }
 
-fn write_report(ended: &Ended) {
-    let Some(file) = ended.report else { return };
+fn write_report(ended: &Ended) -> Result<(), Errno> {
+    let Some(file) = ended.report else { return Ok(()) };
     let text = format!("{:#}\n", report::json::report(ended));
     let mut rest = text.as_bytes();
     while !rest.is_empty() {
         match rustix::io::write(file, rest) {
             Ok(written) => rest = &rest[written..],
-            Err(rustix::io::Errno::INTR) => {}
-            Err(errno) => {
-                let _ = writeln!(io::stderr(), "ringfence: the report could not be written: {errno}");
-                return;
-            }
+            Err(Errno::INTR) => {}
+            Err(errno) => return Err(errno),
         }
     }
+    Ok(())
 }

@@ -29,7 +29,7 @@ pub(super) struct RunConfig {
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// It cannot be read.
-    #[error("cannot read the configuration {}: {source}", path.display())]
+    #[error("cannot read the configuration {}: {source}; give --config a JSON file", path.display())]
     Read {
         /// The file.
         path: PathBuf,

@@ -55,7 +55,7 @@ pub enum Kind {
 #[derive(Debug, thiserror::Error)]
 pub enum ImageError {
     /// No such file.
-    #[error("cannot open {what} {name}: there is no such file")]
+    #[error("cannot open {what} {name}: there is no such file; check the path")]
     NotFound {
         /// "kernel" or "initrd".
         what: &'static str,
@@ -73,6 +73,16 @@ pub enum ImageError {
     /// A device, pipe or socket: those have no length and cannot be read by offset.
     #[error("{what} {name} is not a regular file: copy its contents to one")]
     NotRegular {
+        /// "kernel" or "initrd".
+        what: &'static str,
+        /// Its path.
+        name: String,
+    },
+    /// A file that this user may not read.
+    #[error(
+        "cannot open {what} {name}: permission denied; make it and the folders above it readable for this user"
+    )]
+    Permission {
         /// "kernel" or "initrd".
         what: &'static str,
         /// Its path.
@@ -147,6 +157,7 @@ impl Source {
         let name = path.display().to_string();
         let refused = |source: io::Error| match source.kind() {
             io::ErrorKind::NotFound => ImageError::NotFound { what, name: name.clone() },
+            io::ErrorKind::PermissionDenied => ImageError::Permission { what, name: name.clone() },
             _ => ImageError::Open { what, name: name.clone(), source },
         };
         // The kind is asked for first: opening a pipe would wait for a writer.

@@ -12,11 +12,15 @@ use crate::machine::exit::End;
 pub fn ending(ended: &Ended) -> String {
     let mut text = cause(&ended.cause);
     if let Cause::Output { .. } = ended.cause {
-        let _ = write!(text, "; {} bytes of the guest's output are lost", ended.unwritten);
+        let _ = write!(text, "; {} of the guest's output lost", bytes(ended.unwritten));
     } else if ended.unwritten > 0 {
-        let _ = write!(text, "\n{} bytes of the guest's output were not written", ended.unwritten);
+        let _ = write!(text, "\n{} of the guest's output not written", bytes(ended.unwritten));
     }
     text
+}
+
+fn bytes(count: u64) -> String {
+    format!("{count} byte{}", if count == 1 { "" } else { "s" })
 }
 
 fn cause(cause: &Cause) -> String {
