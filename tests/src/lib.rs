@@ -4,7 +4,10 @@
 //! `ptrace`.
 
 pub mod binary;
+pub mod child;
+pub mod image;
 pub mod procfs;
 pub mod ptrace;
 pub mod run;
+pub mod terminal;
 pub mod wait;

@@ -1,0 +1,94 @@
+//! What a child process does to itself between its birth and the monitor's start: signals ignored, streams closed,
+//! another /dev/kvm, no privilege.
+
+use std::ffi::CString;
+use std::io;
+use std::os::fd::RawFd;
+use std::os::unix::ffi::OsStrExt as _;
+use std::os::unix::process::CommandExt as _;
+use std::path::Path;
+use std::process::Command;
+
+use rustix::fs::{CWD, FileType, Mode, makedev};
+use rustix::mount::{MountPropagationFlags, mount_bind, mount_change};
+use rustix::thread::UnshareFlags;
+
+/// The user and group that own nothing, `nobody` on most systems.
+const NOBODY: u32 = 65534;
+
+/// KVM's device number (Linux `Documentation/admin-guide/devices.txt`: misc major, minor 232).
+const KVM_DEVICE: (u32, u32) = (10, 232);
+
+/// Has the child do this first. It may make system calls and nothing else: no memory, no locks.
+fn first(command: &mut Command, body: impl FnMut() -> io::Result<()> + Send + Sync + 'static) {
+    // SAFETY: the bodies in this file make system calls with arguments that were prepared before the fork.
+    unsafe { command.pre_exec(body) };
+}
+
+/// Has the child ignore a signal, as `nohup` does.
+pub fn ignore_signal(command: &mut Command, signal: i32) {
+    first(command, move || {
+        // SAFETY: takes a number and a constant; no handler is installed.
+        match unsafe { libc::signal(signal, libc::SIG_IGN) } {
+            libc::SIG_ERR => Err(io::Error::last_os_error()),
+            _ => Ok(()),
+        }
+    });
+}
+
+/// Starts the child without these descriptors.
+pub fn close(command: &mut Command, descriptors: &'static [RawFd]) {
+    first(command, move || {
+        for &number in descriptors {
+            // SAFETY: the child has one thread, and nothing in it uses these numbers before it becomes the monitor.
+            unsafe { libc::close(number) };
+        }
+        Ok(())
+    });
+}
+
+/// Has the child see `file` in the place of /dev/kvm, by a mount that nobody else sees. Needs root.
+///
+/// # Panics
+/// Where the path holds a zero byte.
+pub fn replace_kvm(command: &mut Command, file: &Path) {
+    let file = CString::new(file.as_os_str().as_bytes()).expect("a path has no zero byte");
+    first(command, move || {
+        // SAFETY: the child has one thread; no descriptor or memory is unshared.
+        unsafe { rustix::thread::unshare_unsafe(UnshareFlags::NEWNS) }?;
+        mount_change(c"/", MountPropagationFlags::PRIVATE | MountPropagationFlags::REC)?;
+        mount_bind(file.as_c_str(), c"/dev/kvm")?;
+        Ok(())
+    });
+}
+
+/// Takes the child's privileges. To be called last.
+pub fn become_nobody(command: &mut Command) {
+    first(command, || {
+        // SAFETY: takes a count of none and no pointer.
+        let groups = unsafe { libc::setgroups(0, std::ptr::null()) };
+        // SAFETY: takes an integer.
+        let group = unsafe { libc::setgid(NOBODY) };
+        // SAFETY: takes an integer.
+        let user = unsafe { libc::setuid(NOBODY) };
+        if groups != 0 || group != 0 || user != 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
+    });
+}
+
+/// Makes a second device file of KVM that every user may open. Needs root.
+///
+/// # Errors
+/// The system's.
+pub fn make_kvm_for_everyone(path: &Path) -> io::Result<()> {
+    let (major, minor) = KVM_DEVICE;
+    let mode = Mode::from_raw_mode(0o666);
+    rustix::fs::mknodat(CWD, path, FileType::CharacterDevice, mode, makedev(major, minor))?;
+    // The umask does not count here.
+    rustix::fs::chmod(path, mode)?;
+    Ok(())
+}
+
+/// Whether this process may make devices and mounts.
+pub fn is_root() -> bool {
+    rustix::process::geteuid().is_root()
+}
