@@ -105,7 +105,7 @@ fn check_gives_programs_the_same_findings_with_their_places() {
 
 #[test]
 fn check_reports_a_policy_that_fits_in_no_program() {
-    let values: Vec<_> = (0..900).map(|value| value.to_string()).collect();
+    let values: Vec<_> = (0..900).map(|value| (2 * value).to_string()).collect();
     let rule = format!("read: fd == 0 && count in {{{}}} -- too many\n", values.join(", "));
     let text = format!("role large\ntier filter\notherwise trap\n{rule}");
     let folder = folder(&[("large.policy", &text)]);

@@ -102,3 +102,64 @@ const fn opcode(comparison: Comparison) -> u32 {
     };
     libc::BPF_JMP | operation | libc::BPF_K
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::bpf::interpret;
+    use crate::call::Call;
+
+    const ALLOW: Tree = Tree::Return(Action::Allow);
+    const TRAP: Tree = Tree::Return(Action::Trap);
+
+    fn equal(constant: u32, then: Tree, otherwise: Tree) -> Tree {
+        Tree::Branch {
+            comparison: Comparison::Equal,
+            constant,
+            then: Box::new(then),
+            otherwise: Box::new(otherwise),
+        }
+    }
+
+    fn answer(tree: &Tree, number: u32) -> Action {
+        match tree {
+            Tree::Return(action) => *action,
+            Tree::Branch { comparison, constant, then, otherwise } => {
+                answer(if comparison.holds(number, *constant) { then } else { otherwise }, number)
+            }
+        }
+    }
+
+    /// A chain of so many tests, which ends with these two returns.
+    fn chain(length: u32, then: &Tree, otherwise: &Tree) -> Tree {
+        (0..length).fold(otherwise.clone(), |rest, index| equal(1000 + index, then.clone(), rest))
+    }
+
+    #[test]
+    fn branches_reach_targets_at_every_distance_around_the_longest_jump() {
+        for length in 240..275 {
+            let ends = [(ALLOW, TRAP), (TRAP, ALLOW)];
+            let short = ends.clone().map(|(then, otherwise)| equal(2, then, otherwise));
+            for (then, otherwise) in ends {
+                for near in &short {
+                    let long = chain(length, &then, &otherwise);
+                    for tree in [equal(1, long.clone(), near.clone()), equal(1, near.clone(), long)] {
+                        let program = program(&tree, Arch::X86_64);
+                        for number in [0, 1, 2, 3, 1000, 1000 + length - 1, 1000 + length] {
+                            let arch = Arch::X86_64.audit_value();
+                            let call = Call { number, arch, instruction_pointer: 0, arguments: [0; 6] };
+                            let value = interpret(&program, &call).expect("every jump lands").value;
+                            assert_eq!(value, answer(&tree, number).to_return_value(), "{length} {number}");
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn one_return_serves_all_paths_with_its_action() {
+        let program = program(&chain(100, &ALLOW, &TRAP), Arch::X86_64);
+        assert_eq!(program.len(), 4 + 100 + 2);
+    }
+}

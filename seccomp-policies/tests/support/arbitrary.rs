@@ -30,7 +30,7 @@ pub fn unused_call(index: u32) -> &'static Syscall {
     &calls[index as usize]
 }
 
-/// The call that a child needs to end by itself, of `x86_64`.
+/// A call of `x86_64` that every one of these policies allows, and that is not to be tried.
 pub static EXIT_GROUP: Syscall = Syscall { number: 231, name: "exit_group", arguments: &[] };
 
 /// A rule with nothing to say for people.

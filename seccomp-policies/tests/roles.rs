@@ -1,0 +1,197 @@
+//! The policies of the thread roles: tables of calls for each, and the running kernel under their programs.
+
+mod support;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use seccomp_policies::action::Action;
+use seccomp_policies::bpf::interpret;
+use seccomp_policies::call::Call;
+use seccomp_policies::compile::{bitmask, probes, reference, verify, widen, with_otherwise};
+use seccomp_policies::constants;
+use seccomp_policies::embed::OnViolation;
+use seccomp_policies::language::{Otherwise, Policy, Tier, load};
+use seccomp_policies::syscalls::{Arch, X32_BIT, by_name};
+use support::kernel::results_under;
+
+/// `uretprobe` and `uprobe`. The kernel asks no filter about them (Linux `kernel/seccomp.c`, `__NR_uretprobe`, since
+/// 6.14), and answers SIGILL where they do not come from its own trampoline.
+const UNFILTERED: [u32; 2] = [335, 336];
+
+const FILTERED: [&str; 3] = ["io", "main", "vcpu"];
+
+/// `AUDIT_ARCH_I386`, Linux `include/uapi/linux/audit.h`.
+const I386: u32 = 0x4000_0003;
+
+fn folder() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).to_owned()
+}
+
+fn role(name: &str) -> Policy {
+    let path = folder().join("policies").join(name).with_extension("policy");
+    load(&path, Arch::X86_64).unwrap_or_else(|findings| panic!("{findings}")).policy
+}
+
+/// A row of a table.
+struct Row {
+    /// The row as it stands in its file.
+    text: String,
+    call: Call,
+    /// `None` for what `otherwise` says.
+    verdict: Option<Action>,
+}
+
+fn rows(policy: &Policy) -> Vec<Row> {
+    let path = folder().join("tests/tables").join(&policy.role).with_extension("tsv");
+    let text = fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    let rows: Vec<_> =
+        text.lines().filter(|line| !line.starts_with('#')).map(|line| row(policy, line)).collect();
+    assert!(!rows.is_empty(), "{} has no rows", path.display());
+    rows
+}
+
+fn row(policy: &Policy, line: &str) -> Row {
+    let columns: Vec<_> = line.split('\t').collect();
+    let [call, arguments, verdict] = columns[..] else { panic!("not three columns: {line}") };
+    let (entry, name) = call.split_once(' ').unwrap_or(("", call));
+    let known = by_name(policy.arch, name).unwrap_or_else(|| panic!("no such call: {line}"));
+    let (arch, bit) = match entry {
+        "" => (policy.arch.audit_value(), 0),
+        "x32" => (policy.arch.audit_value(), X32_BIT),
+        "i386" => (I386, 0),
+        other => panic!("no such entry as {other}: {line}"),
+    };
+    let mut call = Call { number: known.number | bit, arch, instruction_pointer: 0, arguments: [0; 6] };
+    for (register, word) in call.arguments.iter_mut().zip(arguments.split_whitespace()) {
+        *register = value(policy, word);
+    }
+    let verdict = match verdict {
+        "allow" => Some(Action::Allow),
+        "kill" => Some(Action::KillProcess),
+        "refuse" => None,
+        other => panic!("no such verdict as {other}: {line}"),
+    };
+    Row { text: line.to_owned(), call, verdict }
+}
+
+/// A number, a constant, or the first descriptor of a slot.
+fn value(policy: &Policy, word: &str) -> u64 {
+    if let Some(slot) = word.strip_prefix('@') {
+        let found = policy.slots.iter().find(|known| known.name == slot);
+        return found.unwrap_or_else(|| panic!("no slot {slot}")).first.into();
+    }
+    if let Some(digits) = word.strip_prefix("0x") {
+        return u64::from_str_radix(digits, 16).expect("hexadecimal digits");
+    }
+    let signed = word.parse().ok().or_else(|| constants::value(policy.arch, word));
+    signed.unwrap_or_else(|| panic!("neither a number nor a constant: {word}")).cast_unsigned()
+}
+
+#[test]
+fn every_row_of_a_roles_table_is_what_its_policy_says() {
+    for name in ["console", "io", "main", "vcpu"] {
+        let policy = role(name);
+        for row in rows(&policy) {
+            let expected = row.verdict.unwrap_or(policy.otherwise.action());
+            assert_eq!(policy.decide(&row.call), expected, "{name}: {}", row.text);
+        }
+    }
+}
+
+#[test]
+fn every_row_of_a_roles_table_is_what_its_programs_answer_whatever_the_choice() {
+    for policy in FILTERED.map(role) {
+        for choice in OnViolation::ALL {
+            let variant = with_otherwise(&policy, choice.otherwise());
+            let program = reference(&variant).unwrap();
+            let numbers = bitmask(&variant).unwrap();
+            for row in rows(&policy) {
+                let expected = row.verdict.unwrap_or(choice.otherwise().action());
+                let answer = |program: &seccomp_policies::bpf::Program| {
+                    Action::from_return_value(interpret(program.instructions(), &row.call).unwrap().value)
+                };
+                assert_eq!(answer(&program), Some(expected), "{}: {}", policy.role, row.text);
+                if row.verdict == Some(Action::Allow) {
+                    assert_eq!(answer(&numbers), Some(Action::Allow), "{}: {}", policy.role, row.text);
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn every_rule_of_a_role_lets_some_row_of_its_table_through() {
+    for name in ["console", "io", "main", "vcpu"] {
+        let policy = role(name);
+        let rows = rows(&policy);
+        for (index, rule) in policy.rules.iter().enumerate() {
+            let shown = rows.iter().any(|row| policy.matching_rule(&row.call) == Some(index));
+            assert!(shown, "no row of tables/{name}.tsv is let through by {}:{}", rule.file, rule.line);
+        }
+    }
+}
+
+#[test]
+fn a_strict_role_asks_for_nothing_that_strict_mode_refuses() {
+    let policy = role("console");
+    assert_eq!(policy.tier, Tier::Strict);
+    // mode1_syscalls, Linux kernel/seccomp.c.
+    let strict = ["read", "write", "exit", "rt_sigreturn"];
+    for rule in &policy.rules {
+        assert!(strict.contains(&rule.call.name), "{}", rule.call.name);
+    }
+}
+
+/// Every number that a kernel may know, each with the x32 bit as well, and everything around the constants.
+fn calls_to_judge(policy: &Policy) -> Vec<Call> {
+    let numbers = (0..=470).flat_map(|number| [number, number | X32_BIT]);
+    let blank =
+        |number| Call { number, arch: policy.arch.audit_value(), instruction_pointer: 0, arguments: [0; 6] };
+    numbers.map(blank).chain(probes(policy)).collect()
+}
+
+#[test]
+fn the_programs_of_every_role_mean_what_its_policy_means_for_every_number_and_around_every_constant() {
+    for name in FILTERED {
+        for arch in [Arch::X86_64, Arch::Aarch64] {
+            let path = folder().join("policies").join(name).with_extension("policy");
+            let policy = load(&path, arch).unwrap_or_else(|findings| panic!("{findings}")).policy;
+            let calls = calls_to_judge(&policy);
+            assert_eq!(verify(reference(&policy).unwrap().instructions(), &policy, &calls), Ok(()));
+            assert_eq!(verify(bitmask(&policy).unwrap().instructions(), &widen(&policy), &calls), Ok(()));
+        }
+    }
+}
+
+#[test]
+fn the_kernel_refuses_every_call_that_a_role_may_not_make() {
+    // An error number of its own, so that a call that the kernel carries out and fails is not taken for a refusal.
+    let marked = Otherwise::Errno(4095);
+    for policy in FILTERED.map(role) {
+        let policy = with_otherwise(&policy, marked);
+        let widened = widen(&policy);
+        for (program, meaning) in [(reference(&policy), &policy), (bitmask(&policy), &widened)] {
+            let program = program.unwrap();
+            let mut calls = calls_to_judge(&policy);
+            calls.retain(|call| {
+                meaning.decide(call) == Action::Errno(4095) && !UNFILTERED.contains(&call.number)
+            });
+            assert!(calls.len() > 900, "{} calls are too few to tell", calls.len());
+            let results = results_under(program.instructions(), &calls);
+            for (call, result) in calls.iter().zip(results) {
+                assert_eq!(result, -4095, "{}: {call:x?}", policy.role);
+            }
+        }
+    }
+}
+
+#[test]
+fn a_vcpu_enters_its_guest_within_twenty_instructions_of_its_filter() {
+    let policy = role("vcpu");
+    assert!(policy.rules.len() <= 5, "the vCPU role is to have five rules at most");
+    let program = reference(&policy).unwrap();
+    let run = row(&policy, "ioctl\t@vcpu KVM_RUN 0\tallow").call;
+    let executed = interpret(program.instructions(), &run).unwrap().executed;
+    assert!(executed <= 20, "{executed} instructions");
+}
