@@ -14,7 +14,7 @@ fn an_empty_policy_is_refused() {
     1 | # nothing yet
       | ^ no directive and no rule
       |
-      = help: begin with `role NAME`, `tier filter` and `otherwise trap`, then rules: `call: expression -- reason`
+      = help: begin with `role NAME`, `tier filter` and `otherwise trap`; then rules: `call: expression -- reason`
     "#);
 }
 
@@ -33,32 +33,46 @@ fn a_policy_without_rules_is_refused() {
 }
 
 #[test]
-fn missing_directives_are_each_reported() {
-    let message = policy(&["read: fd == 0 -- input"]);
+fn missing_directives_are_reported_together() {
+    let message = policy(&["# input", "role r", "read: fd == 0 -- input"]);
     assert_snapshot!(message, @r#"
-    error: the policy has no `role`
-     --> r.policy:1:1
+    error: the policy has no `tier`, no `otherwise`
+     --> r.policy:2:1
       |
-    1 | read: fd == 0 -- input
-      | ^^^^^^^^^^^^^^^^^^^^^^ it is missing before this
+    2 | role r
+      | ^^^^^^ the policy begins here
       |
-      = help: name the threads that the policy is for: `role vcpu`
+      = help: `tier filter`, `tier bitmask` or `tier strict` says which mechanism holds the thread
+      = help: `otherwise trap`, `kill`, `errno NAME` or `log` says what happens to every other call
+    "#);
+}
 
-    error: the policy has no `tier`
+#[test]
+fn a_file_made_for_includes_is_told_from_a_policy() {
+    let message = policy(&["fd bell = 3 -- the bell", "read: fd == @bell -- the bell"]);
+    assert_snapshot!(message, @r#"
+    error: the policy has no `role`, no `tier`, no `otherwise`
      --> r.policy:1:1
       |
-    1 | read: fd == 0 -- input
-      | ^^^^^^^^^^^^^^^^^^^^^^ it is missing before this
+    1 | fd bell = 3 -- the bell
+      | ^^^^^^^^^^^ the policy begins here
       |
-      = help: say which mechanism holds the thread: `tier filter`, `tier bitmask` or `tier strict`
+      = help: a file that others include is checked through the policy that includes it
+      = help: `role NAME` names the threads that the policy is for
+      = help: `tier filter`, `tier bitmask` or `tier strict` says which mechanism holds the thread
+      = help: `otherwise trap`, `kill`, `errno NAME` or `log` says what happens to every other call
+    "#);
+}
 
-    error: the policy has no `otherwise`
-     --> r.policy:1:1
+#[test]
+fn a_directive_that_cannot_be_read_is_not_missing_too() {
+    let message = policy(&["role r", "tier", "otherwise trap", "read: fd == 0 -- input"]);
+    assert_snapshot!(message, @r#"
+    error: expected `strict`, `bitmask` or `filter`, found the end of the line
+     --> r.policy:2:5
       |
-    1 | read: fd == 0 -- input
-      | ^^^^^^^^^^^^^^^^^^^^^^ it is missing before this
-      |
-      = help: say what happens to every other call: `otherwise trap`, `kill`, `errno NAME` or `log`
+    2 | tier
+      |     ^ expected `strict`, `bitmask` or `filter`
     "#);
 }
 

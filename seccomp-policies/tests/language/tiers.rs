@@ -68,6 +68,18 @@ fn strict_mode_has_no_errors_to_answer_with() {
 }
 
 #[test]
+fn a_strict_policy_names_slots_that_no_rule_can_test() {
+    let message = policy(&[
+        "role console",
+        "tier strict",
+        "otherwise kill",
+        "fd bell = 3 -- the bell",
+        "read: -- the bell",
+    ]);
+    assert_snapshot!(message, @"");
+}
+
+#[test]
 fn strict_mode_can_only_kill() {
     let message = policy(&["role console", "tier strict", "otherwise trap", "read: -- the bell"]);
     assert_snapshot!(message, @r#"

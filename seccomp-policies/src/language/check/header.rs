@@ -64,7 +64,7 @@ pub(super) fn header(items: &[Placed], sources: &[Source], findings: &mut Vec<Di
             findings.push(no_reason(directive, placed.source, reason));
         }
     }
-    missing(&seen, sources, findings);
+    missing(items, &seen, &sources[0], findings);
     header
 }
 
@@ -96,30 +96,39 @@ fn misplaced(placed: &Placed, directive: &str, seen: &[(&str, Span)]) -> Option<
     )
 }
 
-fn missing(seen: &[(&str, Span)], sources: &[Source], findings: &mut Vec<Diagnostic>) {
-    if sources[0].text.lines().all(|line| line.trim().is_empty() || line.trim_start().starts_with('#')) {
+/// What each required directive says, for a policy that lacks it.
+const REQUIRED: [(&str, &str); 3] = [
+    ("role", "`role NAME` names the threads that the policy is for"),
+    ("tier", "`tier filter`, `tier bitmask` or `tier strict` says which mechanism holds the thread"),
+    ("otherwise", "`otherwise trap`, `kill`, `errno NAME` or `log` says what happens to every other call"),
+];
+
+fn missing(items: &[Placed], seen: &[(&str, Span)], source: &Source, findings: &mut Vec<Diagnostic>) {
+    let words = || source.text.lines().filter_map(|line| line.split_whitespace().next());
+    if words().all(|word| word.starts_with('#')) {
         findings.push(
-            Diagnostic::error("the policy is empty", 0, 0..0, "no directive and no rule")
-                .help("begin with `role NAME`, `tier filter` and `otherwise trap`, then rules: `call: expression -- reason`"),
+            Diagnostic::error("the policy is empty", 0, 0..0, "no directive and no rule").help(
+                "begin with `role NAME`, `tier filter` and `otherwise trap`; then rules: `call: expression -- reason`",
+            ),
         );
         return;
     }
-    let wanted = [
-        ("role", "name the threads that the policy is for: `role vcpu`"),
-        ("tier", "say which mechanism holds the thread: `tier filter`, `tier bitmask` or `tier strict`"),
-        (
-            "otherwise",
-            "say what happens to every other call: `otherwise trap`, `kill`, `errno NAME` or `log`",
-        ),
-    ];
-    for (directive, help) in wanted {
-        let failed = findings.iter().any(|finding| finding.title.starts_with(&format!("`{directive}`")));
-        if !failed && !seen.iter().any(|(name, _)| *name == directive) {
-            let title = format!("the policy has no `{directive}`");
-            let end = sources[0].text.lines().next().unwrap_or_default().len();
-            findings.push(Diagnostic::error(title, 0, 0..end, "it is missing before this").help(help));
-        }
+    // A line that begins with the word and could not be read has its own error.
+    let unread = |directive: &str| !findings.is_empty() && words().any(|word| word == directive);
+    let said = |directive: &str| seen.iter().any(|(name, _)| *name == directive);
+    let missing: Vec<_> =
+        REQUIRED.into_iter().filter(|(directive, _)| !said(directive) && !unread(directive)).collect();
+    if missing.is_empty() {
+        return;
     }
+    let names: Vec<_> = missing.iter().map(|(directive, _)| format!("no `{directive}`")).collect();
+    let title = format!("the policy has {}", names.join(", "));
+    let first = items.iter().find(|placed| !placed.is_included()).map(|placed| placed.item.span.clone());
+    let mut error = Diagnostic::error(title, 0, first.unwrap_or(0..0), "the policy begins here");
+    if missing.len() == REQUIRED.len() {
+        error = error.help("a file that others include is checked through the policy that includes it");
+    }
+    findings.push(missing.into_iter().fold(error, |error, (_, help)| error.help(help)));
 }
 
 fn tier(source: usize, name: &Name, findings: &mut Vec<Diagnostic>) -> Option<Tier> {

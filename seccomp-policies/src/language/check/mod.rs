@@ -14,7 +14,7 @@ use std::path::PathBuf;
 
 use super::diagnostics::{Diagnostic, Diagnostics, Severity};
 use super::load::{Loaded, Placed};
-use super::policy::{Policy, Rule, Slot};
+use super::policy::{Policy, Rule, Slot, Tier};
 use super::syntax::{ItemKind, Reason, Span};
 use crate::syscalls::Arch;
 
@@ -70,7 +70,9 @@ pub(crate) fn check(loaded: Loaded, arch: Arch) -> Result<Checked, Diagnostics> 
         );
     }
     coverage::check(&rules, header.tier, &mut findings);
-    slots.note_unused(&mut findings);
+    if header.tier == Some(Tier::Filter) {
+        slots.note_unused(&mut findings);
+    }
     findings.sort_by_key(|finding| finding.labels.first().map(|place| (place.source, place.span.start)));
     let (errors, notes): (Vec<_>, Vec<_>) =
         findings.into_iter().partition(|finding| finding.severity == Severity::Error);
