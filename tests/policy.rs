@@ -363,3 +363,29 @@ fn the_shipped_policies_are_formatted() {
     let (code, output, errors) = run(policy(&shipped(), &["fmt", "--check"]).args(files));
     assert_eq!((code, output.as_str(), errors.as_str()), (0, "", ""));
 }
+
+#[test]
+fn every_example_of_the_help_does_what_it_says() {
+    let text = "role vcpu\ntier filter\notherwise trap\n\nread: fd == 0  -- input\n";
+    let folder = folder(&[
+        ("vcpu.policy", text),
+        ("net.policy", text),
+        ("seccomp-policies/policies/vcpu.policy", text),
+    ]);
+    let binaries = ringfence().parent().expect("it is in a folder");
+    let mut tried = 0;
+    for command in ["check", "fmt", "compile"] {
+        let (code, help, _) = run(&mut policy(folder.path(), &[command, "--help"]));
+        assert_eq!(code, 0);
+        for example in help.lines().filter_map(|line| line.strip_prefix("  ringfence ")) {
+            let mut shell = Command::new("sh");
+            shell
+                .args(["-c", &format!("{}/ringfence {example}", binaries.display())])
+                .current_dir(folder.path());
+            let (code, _, errors) = run(&mut shell);
+            assert_eq!(code, 0, "{example}: {errors}");
+            tried += 1;
+        }
+    }
+    assert_eq!(tried, 10);
+}

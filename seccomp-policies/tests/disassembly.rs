@@ -62,7 +62,7 @@ fn every_instruction_has_words_of_its_own() {
         (jump(BPF_JMP | BPF_JGT | BPF_X, 0, 2, 0), "if A > X goto 3"),
         (op(BPF_RET | BPF_A, 0), "return A"),
         (ret(libc::SECCOMP_RET_ALLOW), "return ALLOW"),
-        (ret(libc::SECCOMP_RET_ERRNO | 13), "return ERRNO(13)"),
+        (ret(libc::SECCOMP_RET_ERRNO | 0xd), "return ERRNO(13)"),
         (ret(libc::SECCOMP_RET_TRAP), "return TRAP"),
         (ret(libc::SECCOMP_RET_LOG), "return LOG"),
         (ret(libc::SECCOMP_RET_TRACE | 7), "return TRACE(7)"),

@@ -18,7 +18,7 @@ const EXAMPLES: &str = "Examples:
   ringfence policy compile vcpu.policy
   ringfence policy compile vcpu.policy --backend bitmask --on-violation log
   ringfence policy compile vcpu.policy --format bytes -o vcpu.bpf
-  ringfence policy compile vcpu.policy --format json | jq '.instructions | length'";
+  ringfence policy compile vcpu.policy --format json --target aarch64";
 
 /// Arguments of `policy compile`.
 #[derive(Debug, clap::Args)]
