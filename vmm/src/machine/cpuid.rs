@@ -19,6 +19,7 @@ const KVM_FEATURES: u32 = 0x4000_0001;
 const HYPERCALL_FEATURES: u32 = 1 << 7 | 1 << 9 | 1 << 11;
 
 /// Bits of leaf 1 (Intel SDM volume 2, CPUID).
+const ECX_VMX: u32 = 1 << 5;
 const ECX_CX16: u32 = 1 << 13;
 const ECX_PCID: u32 = 1 << 17;
 const ECX_POPCNT: u32 = 1 << 23;
@@ -30,6 +31,9 @@ const EDX_HTT: u32 = 1 << 28;
 /// Bits of leaf 7, subleaf 0.
 const EBX_SMEP: u32 = 1 << 7;
 const EBX_SMAP: u32 = 1 << 20;
+
+/// Bit of leaf `0x8000_0001` (AMD APM volume 3, CPUID).
+const ECX_SVM: u32 = 1 << 2;
 
 /// EBX of leaf 0 on processors with AMD's topology leaves: the first four characters of `AuthenticAMD`, `HygonGenuine`.
 const AMD_VENDORS: [u32; 2] = [u32::from_le_bytes(*b"Auth"), u32::from_le_bytes(*b"Hygo")];
@@ -88,12 +92,15 @@ impl Template {
             match leaf.function {
                 1 => {
                     leaf.ecx |= ECX_HYPERVISOR;
+                    // A guest that could run guests of its own would reach far more of KVM's code.
+                    leaf.ecx &= !ECX_VMX;
                     // KVM keeps OSXSAVE as the guest's CR4 says.
                     leaf.ecx &= !ECX_OSXSAVE;
                     if tsc_deadline {
                         leaf.ecx |= ECX_TSC_DEADLINE;
                     }
                 }
+                0x8000_0001 => leaf.ecx &= !ECX_SVM,
                 // Four threads each with a core of their own share nothing but the last cache.
                 4 | 0x8000_001d => share_caches(leaf, vcpus),
                 _ => {}
@@ -320,6 +327,16 @@ mod tests {
     fn count_of_cores_is_in_amd_s_leaf_on_amd_alone() {
         assert_eq!(find(&leaves_of(*b"Auth", 6, 0, None), 0x8000_0008, 0).ecx, 0x3005);
         assert_eq!(find(&leaves_of(*b"Genu", 6, 0, None), 0x8000_0008, 0).ecx, 0x703f);
+    }
+
+    #[test]
+    fn guest_is_not_offered_guests_of_its_own() {
+        let mut leaves = host(*b"Auth");
+        assert_ne!(find(&leaves, 1, 0).ecx & ECX_VMX, 0, "the host has it");
+        leaves.push(kvm_cpuid_entry2 { function: 0x8000_0001, ecx: u32::MAX, ..Default::default() });
+        let leaves = Template::from_leaves(leaves, 1, true, None).leaves_for(0);
+        assert_eq!(find(&leaves, 1, 0).ecx & ECX_VMX, 0);
+        assert_eq!(find(&leaves, 0x8000_0001, 0).ecx, !ECX_SVM);
     }
 
     #[test]
