@@ -1,0 +1,106 @@
+//! The main thread: builds the machine's life around it, then waits, fenced, for its end.
+
+mod monitor;
+mod settle;
+
+use std::os::fd::RawFd;
+
+use seccomp_policies::embed::Embedded;
+
+use super::policies::main::{POLICY, slot};
+use super::policies::{console, io, vcpu};
+use super::terminal;
+use crate::confine::sigsys::Ending;
+use crate::confine::table::Placement;
+use crate::confine::{self, Farewell, Role, Slotted, Unfenced};
+use crate::report::exit_code;
+
+pub use monitor::Monitor;
+
+/// The role.
+#[derive(Debug)]
+pub struct Main;
+
+impl Role for Main {
+    const POLICY: &'static Embedded = &POLICY;
+}
+
+/// The policies of all roles.
+pub fn policies() -> impl Iterator<Item = &'static Embedded> {
+    [&POLICY, &io::POLICY, &console::POLICY, &vcpu::POLICY].into_iter()
+}
+
+fn policy_of(role: &str) -> &'static Embedded {
+    // Every record's role comes from one of these policies.
+    policies().find(|policy| policy.role == role).unwrap_or(&POLICY)
+}
+
+/// What main keeps: numbers in its first table.
+#[derive(Debug)]
+pub struct Descriptors {
+    /// The bell that every other thread can ring.
+    pub bell: RawFd,
+    /// The signals that end a run.
+    pub signals: RawFd,
+    /// Readable when the console thread has ended, where the kernel has such a descriptor.
+    pub console_exit: Option<RawFd>,
+    /// The file of `--report`.
+    pub report: Option<RawFd>,
+    /// The KVM machine.
+    pub vm: RawFd,
+    /// The vCPUs; nothing else owns these numbers.
+    pub vcpus: Vec<RawFd>,
+}
+
+/// Main in a table that holds its slots.
+#[derive(Debug)]
+pub struct Placed {
+    slotted: Slotted<Main>,
+    vcpus: usize,
+    console_exit: bool,
+    report: bool,
+}
+
+/// Gives main its own table.
+///
+/// # Errors
+/// See [`confine::fence::Error`].
+pub fn take_slots(
+    unfenced: Unfenced<Main>,
+    descriptors: &Descriptors,
+) -> Result<Placed, confine::fence::Error> {
+    let standard = [
+        Placement { from: libc::STDIN_FILENO, slot: slot::TERMINAL },
+        Placement { from: libc::STDOUT_FILENO, slot: slot::STDOUT },
+        Placement { from: libc::STDERR_FILENO, slot: slot::STDERR },
+        Placement { from: descriptors.bell, slot: slot::BELL },
+        Placement { from: descriptors.signals, slot: slot::SIGNALS },
+        Placement { from: descriptors.vm, slot: slot::VM },
+    ];
+    let place = |from: Option<RawFd>, slot| from.map(|from| Placement { from, slot });
+    let vcpus = descriptors.vcpus.iter().zip(slot::VCPUS).map(|(&from, slot)| Placement { from, slot });
+    let placements: Vec<Placement> = standard
+        .into_iter()
+        .chain(place(descriptors.console_exit, slot::CONSOLE_EXIT))
+        .chain(place(descriptors.report, slot::REPORT))
+        .chain(vcpus)
+        .collect();
+    // SAFETY: `start` forgets the owners of these numbers right after this call and uses none of them any more.
+    let slotted = unsafe { unfenced.own_table(&placements, Farewell::EndProcess) }?;
+    Ok(Placed {
+        slotted,
+        vcpus: descriptors.vcpus.len(),
+        console_exit: descriptors.console_exit.is_some(),
+        report: descriptors.report.is_some(),
+    })
+}
+
+/// For main's own violation or panic: the one thread that cannot leave its report to another.
+fn last_words(text: &str, ending: Ending) -> ! {
+    terminal::restore();
+    let _ = rustix::io::write(rustix::stdio::stderr(), text.as_bytes());
+    confine::end_process(match ending {
+        Ending::Violation => exit_code::VIOLATION,
+        Ending::Failure => exit_code::ERROR,
+    })
+}

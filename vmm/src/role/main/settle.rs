@@ -1,0 +1,95 @@
+//! The last moments of a run: the guest comes to a halt, and what it has said is written.
+#![forbid(unsafe_code)]
+
+use std::time::{Duration, Instant};
+
+use rustix::event::{PollFd, PollFlags};
+
+use super::monitor::Monitor;
+use super::slot;
+use crate::confine::{Phase, signals};
+use crate::report::Cause;
+use crate::role::policies::vcpu;
+
+/// How often main looks whether the output has been written, while it waits for just that.
+const LOOK_AT_OUTPUT: Duration = Duration::from_millis(2);
+/// As much as main's policy lets it write to standard output at once.
+const LAST_CHUNK_BYTES: usize = 4096;
+/// How long a vCPU may take to leave the guest; it needs one exit.
+const PAUSE_LIMIT: Duration = Duration::from_millis(500);
+/// How long output may take to be written once the user has asked for the end.
+const LAST_OUTPUT_LIMIT: Duration = Duration::from_secs(1);
+
+impl Monitor {
+    /// Brings the guest to a halt and lets the console thread write what the guest has said; gives the number of
+    /// bytes that it could not.
+    pub(super) fn settle(&mut self, cause: &Cause) -> u64 {
+        let mut hurried =
+            matches!(cause, Cause::Signal(_) | Cause::Left).then(|| Instant::now() + LAST_OUTPUT_LIMIT);
+        loop {
+            let paused = self.pause_vcpus();
+            while self.output_waits() {
+                // The user, by a further signal, or a console that is gone ends the waiting.
+                self.poll(Some(LOOK_AT_OUTPUT));
+                if self.console_gone().is_some() {
+                    self.write_last_output();
+                    hurried = Some(Instant::now());
+                }
+                if self.signal().is_some() {
+                    hurried = Some(Instant::now());
+                }
+                if hurried.is_some_and(|limit| Instant::now() >= limit) {
+                    return u64::from(self.shared.output.waiting());
+                }
+            }
+            // A vCPU that waited for room has got it by now, and may have written more.
+            if paused && !self.output_waits() {
+                return self.shared.output.lost();
+            }
+        }
+    }
+
+    /// Writes what the console thread has left. A signal, or an output that takes no more, ends it.
+    fn write_last_output(&self) {
+        let (stdout, signals) = (self.fenced.slot(slot::STDOUT), self.fenced.slot(slot::SIGNALS));
+        let mut chunk = [0; LAST_CHUNK_BYTES];
+        while self.output_waits() && self.signal().is_none() {
+            let mut polled = [PollFd::new(&stdout, PollFlags::OUT), PollFd::new(&signals, PollFlags::IN)];
+            // An interrupted wait leaves no event behind, and is tried again.
+            let _ = rustix::event::poll(&mut polled, None);
+            if polled[0].revents().is_empty() {
+                continue;
+            }
+            let count = self.shared.output.peek(&mut chunk);
+            match rustix::io::write(stdout, &chunk[..count]) {
+                // Nobody listens for room any more but vCPUs that are about to be ended.
+                Ok(written) => self.shared.output.take(written),
+                Err(_) => return,
+            };
+        }
+    }
+
+    fn output_waits(&self) -> bool {
+        self.shared.output.waiting() > 0
+    }
+
+    /// Brings every vCPU out of the guest; false when one was too slow, or waits for room for its output.
+    fn pause_vcpus(&mut self) -> bool {
+        let limit = Instant::now() + PAUSE_LIMIT;
+        let threads = self.watched.iter().filter(|thread| thread.policy.role == vcpu::POLICY.role);
+        let states = threads.zip(&self.shared.vcpus).zip(&mut self.vcpus);
+        let mut waiting = Vec::with_capacity(self.shared.vcpus.len());
+        for ((thread, state), vcpu) in states {
+            if thread.record.phase() != Phase::Fenced {
+                continue;
+            }
+            state.ask_to_pause();
+            // Before the kick, so that KVM_RUN comes back at once even if the kick arrives before it.
+            vcpu.set_kvm_immediate_exit(1);
+            signals::kick(thread.record.tid());
+            waiting.push(state);
+        }
+        // The limit is common to all, so those behind a slow one have had their time as well.
+        waiting.into_iter().all(|state| state.wait_out_of_guest(limit))
+    }
+}
