@@ -142,39 +142,39 @@ impl Loader<'_> {
             self.out.errors.push(no_reason("include", source, reason));
         }
         let name = joined(&self.out.sources[source].name, &path.text);
-        let error = |title: String, text: &str| Diagnostic::error(title, source, path.span.clone(), text);
+        let place = (source, path.span.clone());
+        if let Some(problem) = self.refused_include(&name, &place) {
+            self.out.errors.push(problem);
+            return;
+        }
+        match self.texts.read(&name) {
+            Ok(text) => self.file(name, text, Some(place)),
+            Err(why) => self.out.errors.push(
+                Diagnostic::error(format!("cannot read `{name}`: {why}"), source, place.1, "included here")
+                    .help("the path is relative to the file that holds the include"),
+            ),
+        }
+    }
+
+    /// A circle, a second include of the same file, or too deep a nest.
+    fn refused_include(&self, name: &str, (source, span): &(usize, Span)) -> Option<Diagnostic> {
+        let error = |title: String, text: &str| Diagnostic::error(title, *source, span.clone(), text);
         let known = self.out.sources.iter().position(|known| known.name == name);
-        let problem = if let Some(known) = known.filter(|known| self.open.contains(known)) {
-            let title = format!("`{}` includes itself", self.out.sources[known].name);
-            Some(
-                self.with_chain(error(title, "this include closes a circle"), known)
-                    .help("take this include away"),
-            )
-        } else if let Some((first, span)) = known.and_then(|known| self.included_at[known].clone()) {
-            let title = format!("`{name}` is included twice");
-            Some(
-                error(title, "included again here")
+        if let Some(known) = known.filter(|known| self.open.contains(known)) {
+            let error = error(format!("`{name}` includes itself"), "this include closes a circle");
+            return Some(self.with_chain(error, known).help("take this include away"));
+        }
+        if let Some((first, span)) = known.and_then(|known| self.included_at[known].clone()) {
+            return Some(
+                error(format!("`{name}` is included twice"), "included again here")
                     .context(first, span, "first included here")
                     .help("take one of the two away; its rules would cover themselves"),
-            )
-        } else if self.open.len() > MAX_DEPTH {
-            Some(
-                error(format!("includes nest deeper than {MAX_DEPTH} files"), "one level too deep")
-                    .help("include the file from the policy itself"),
-            )
-        } else {
-            match self.texts.read(&name) {
-                Ok(text) => {
-                    self.file(name, text, Some((source, path.span.clone())));
-                    None
-                }
-                Err(why) => Some(
-                    error(format!("cannot read `{name}`: {why}"), "included here")
-                        .help("the path is relative to the file that holds the include"),
-                ),
-            }
-        };
-        self.out.errors.extend(problem);
+            );
+        }
+        (self.open.len() > MAX_DEPTH).then(|| {
+            error(format!("includes nest deeper than {MAX_DEPTH} files"), "one level too deep")
+                .help("include the file from the policy itself")
+        })
     }
 
     /// Shows how the circle gets from `first` back to it.

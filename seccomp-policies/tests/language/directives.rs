@@ -2,7 +2,7 @@
 
 use insta::assert_snapshot;
 
-use super::policy;
+use super::{policy, policy_on_aarch64};
 
 #[test]
 fn an_empty_policy_is_refused() {
@@ -23,6 +23,25 @@ fn a_policy_without_rules_is_refused() {
     let message = policy(&["role r", "tier filter", "otherwise kill"]);
     assert_snapshot!(message, @r#"
     error: the policy has no rule
+     --> r.policy:1:1
+      |
+    1 | role r
+      | ^^^^^^ this role may call nothing
+      |
+      = help: add a rule, as in `exit_group: -- the role ends the process`
+    "#);
+}
+
+#[test]
+fn a_policy_whose_rules_are_all_for_another_architecture_is_refused() {
+    let message = policy_on_aarch64(&[
+        "role r",
+        "tier filter",
+        "otherwise kill",
+        "open on x86_64: flags == O_RDONLY -- old programs",
+    ]);
+    assert_snapshot!(message, @r#"
+    error: the policy has no rule for aarch64
      --> r.policy:1:1
       |
     1 | role r

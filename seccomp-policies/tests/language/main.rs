@@ -38,6 +38,11 @@ fn policy(lines: &[&str]) -> String {
     findings(&[("r.policy", &text(&[lines]))], Arch::X86_64)
 }
 
+/// The same on the other target.
+fn policy_on_aarch64(lines: &[&str]) -> String {
+    findings(&[("r.policy", &text(&[lines]))], Arch::Aarch64)
+}
+
 /// What there is to say about a policy with these rules, and files that it includes.
 fn files(root: (&str, &[&str]), others: &[(&str, &[&str])]) -> String {
     let mut sources = vec![(root.0, text(&[&HEADER, root.1]))];

@@ -58,16 +58,8 @@ pub(crate) fn check(loaded: Loaded, arch: Arch) -> Result<Checked, Diagnostics> 
     if let Some(tier) = header.tier {
         tier::check(tier, &header, &items, &mut findings);
     }
-    if !items.iter().any(|placed| matches!(placed.item.kind, ItemKind::Rule(_))) && findings.is_empty() {
-        findings.push(
-            Diagnostic::error(
-                "the policy has no rule",
-                0,
-                header.role_span.clone(),
-                "this role may call nothing",
-            )
-            .help("add a rule, as in `exit_group: -- the role ends the process`"),
-        );
+    if rules.is_empty() && findings.is_empty() {
+        findings.push(no_rule(&items, &header, arch));
     }
     coverage::check(&rules, header.tier, &mut findings);
     if header.tier == Some(Tier::Filter) {
@@ -80,14 +72,23 @@ pub(crate) fn check(loaded: Loaded, arch: Arch) -> Result<Checked, Diagnostics> 
         return Err(Diagnostics::new(errors, sources));
     };
     let rules = rules.into_iter().map(|placed| placed.rule).collect();
-    let policy = Policy { role, tier, otherwise, arch, slots: slots.into_slots(), rules };
-    let texts = sources.iter().map(|source| (source.name.clone(), source.text.clone())).collect();
     Ok(Checked {
-        policy,
+        policy: Policy { role, tier, otherwise, arch, slots: slots.into_slots(), rules },
+        sources: sources.iter().map(|source| (source.name.clone(), source.text.clone())).collect(),
         notes: Diagnostics::new(notes, sources),
-        sources: texts,
         frequency: header.frequency,
     })
+}
+
+fn no_rule(items: &[Placed], header: &header::Header, arch: Arch) -> Diagnostic {
+    let elsewhere = items.iter().any(|placed| matches!(placed.item.kind, ItemKind::Rule(_)));
+    let title = if elsewhere {
+        format!("the policy has no rule for {arch}")
+    } else {
+        "the policy has no rule".to_owned()
+    };
+    Diagnostic::error(title, 0, header.role_span.clone(), "this role may call nothing")
+        .help("add a rule, as in `exit_group: -- the role ends the process`")
 }
 
 /// The reason of an item as one line; an error if there is none.
