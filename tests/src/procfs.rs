@@ -1,12 +1,14 @@
 //! What `/proc` says of a process's threads and memory.
-#![forbid(unsafe_code)]
 
 use std::collections::BTreeMap;
-use std::fs;
 use std::path::PathBuf;
+use std::{fs, io};
 
 /// `PF_USER_WORKER`, Linux `include/linux/sched.h`: a kernel thread that is a task of a user process. KVM makes one.
 const PF_USER_WORKER: u64 = 0x4000;
+
+/// `KCMP_FILE`, Linux `include/uapi/linux/kcmp.h`: compare what is behind two descriptors.
+const KCMP_FILE: libc::c_int = 0;
 
 /// One thread, at the moment of looking.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -129,5 +131,16 @@ impl Thread {
         let hexadecimal = |field: &str| u64::from_str_radix(field.strip_prefix("0x")?, 16).ok();
         let arguments: Vec<u64> = text.split(' ').skip(1).map_while(hexadecimal).take(6).collect();
         arguments.try_into().ok()
+    }
+
+    /// Whether the same open file is behind a descriptor of this thread and one of the other.
+    ///
+    /// # Errors
+    /// The kernel's: no such descriptor, no permission, or a kernel without `kcmp`.
+    pub fn shares_file(&self, number: i32, other: &Self, other_number: i32) -> io::Result<bool> {
+        // SAFETY: kcmp takes integers and touches no memory.
+        let order =
+            unsafe { libc::syscall(libc::SYS_kcmp, self.tid, other.tid, KCMP_FILE, number, other_number) };
+        if order < 0 { Err(io::Error::last_os_error()) } else { Ok(order == 0) }
     }
 }

@@ -1,0 +1,159 @@
+//! What each thread holds: its role's slots and nothing else, and behind each the right object.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use ringfence::role::policies::{ALL, console, io, main, vcpu};
+use ringfence_tests::procfs::Thread;
+use ringfence_tests::run::Run;
+
+use crate::threads::{own_threads, spinning};
+
+const NULL: &str = "/dev/null";
+const EVENTFD: &str = "anon_inode:[eventfd]";
+const PIPE: &str = "pipe:";
+
+/// What `/proc` calls the object behind a slot: the start of it.
+fn object(role: &str, slot: &str) -> &'static str {
+    match (role, slot) {
+        (_, "stdin" | "stdout" | "stderr" | "terminal") => PIPE,
+        (_, "bell" | "main_bell" | "console_bell" | "io_bell" | "room" | "serial_irq") => EVENTFD,
+        ("vcpu", "vcpu") | ("main", "vcpus") => "anon_inode:kvm-vcpu:",
+        ("main", "vm") => "anon_inode:kvm-vm",
+        ("main", "signals") => "anon_inode:[signalfd]",
+        // A file of its own file system since Linux 6.9.
+        ("main", "console_exit") => "anon_inode:[pidfd]",
+        ("main", "counters") => "anon_inode:[perf_event]",
+        ("main", "report") => "/",
+        ("io", "epoll") => "anon_inode:[eventpoll]",
+        _ => panic!("slot {slot} of role {role} is new: say here what lies there"),
+    }
+}
+
+/// The role of a thread, by its name.
+fn role(thread: &str) -> &str {
+    thread
+        .strip_prefix("rf-")
+        .expect("a role's thread")
+        .trim_end_matches(|letter: char| letter.is_ascii_digit())
+}
+
+/// The slots that a role must fill in a run with so many vCPUs; `extra`: main's slots of what was asked for.
+fn slots_of(role: &str, vcpus: usize, extra: &[&str]) -> BTreeMap<i32, &'static str> {
+    let policy = ALL.iter().find(|policy| policy.role == role).expect("every thread's role has a policy");
+    let mut slots: BTreeMap<i32, &'static str> = (0..=2).map(|number| (number, NULL)).collect();
+    for slot in policy.slots {
+        let count = match slot.name {
+            "vcpus" => vcpus,
+            "report" if !extra.contains(&slot.name) => 0,
+            // As many as there are calls to count; `counters_are_...` looks at them.
+            "counters" => 0,
+            _ => 1,
+        };
+        let numbers = (slot.first..=slot.last).take(count);
+        slots.extend(numbers.map(|number| (number.cast_signed(), object(role, slot.name))));
+    }
+    slots
+}
+
+fn assert_holds_its_slots(thread: &Thread, vcpus: usize, extra: &[&str]) {
+    let expected = slots_of(role(&thread.name), vcpus, extra);
+    let held = thread.descriptors();
+    let numbers = |numbers: Vec<&i32>| numbers.into_iter().copied().collect::<BTreeSet<_>>();
+    let (held_numbers, slots) = (numbers(held.keys().collect()), numbers(expected.keys().collect()));
+    assert_eq!(held_numbers, slots, "{} holds {held:?}", thread.name);
+    for (number, object) in expected {
+        let held = &held[&number];
+        let same = held.starts_with(object) || (object.contains("[pidfd]") && held.starts_with("pidfd:"));
+        assert!(same, "{} holds {held} at {number}, not {object}", thread.name);
+    }
+}
+
+#[test]
+fn every_threads_table_holds_its_roles_slots_and_nothing_else() {
+    for vcpus in [1, 2, 4] {
+        let run = spinning(vcpus, &[]);
+        own_threads(&run).values().for_each(|thread| assert_holds_its_slots(thread, vcpus, &[]));
+    }
+}
+
+#[test]
+fn the_tables_are_the_same_in_every_tier() {
+    for tier in ["bitmask", "none"] {
+        let run = spinning(2, &["--tier", tier]);
+        own_threads(&run).values().for_each(|thread| assert_holds_its_slots(thread, 2, &[]));
+    }
+}
+
+#[test]
+fn only_main_holds_the_report_file() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let report = folder.path().join("report.json");
+    let report = report.to_str().expect("the folder's name is text");
+    let run = spinning(1, &["--report", report]);
+    let threads = own_threads(&run);
+    threads.values().for_each(|thread| assert_holds_its_slots(thread, 1, &["report"]));
+    assert_eq!(threads["rf-main"].descriptors()[&main::slot::REPORT], report);
+}
+
+#[test]
+fn counters_lie_in_mains_slots_for_them_and_nowhere_else() {
+    let run = spinning(2, &["--count-calls"]);
+    for (name, thread) in own_threads(&run) {
+        let counters = thread.descriptors().into_iter().filter(|(_, object)| object.contains("perf_event"));
+        let numbers: Vec<i32> = counters.map(|(number, _)| number).collect();
+        if name == "rf-main" {
+            assert!(!numbers.is_empty(), "calls are counted");
+            assert!(numbers.iter().all(|number| main::slot::COUNTERS.contains(number)), "{numbers:?}");
+        } else {
+            assert!(numbers.is_empty(), "{name} holds counters at {numbers:?}");
+        }
+    }
+}
+
+/// A slot of a thread.
+type End = (&'static str, i32);
+
+/// Slots of different threads behind which the same open file must be: who rings whom.
+const WIRES: &[(End, End)] = &[
+    (("rf-vcpu0", vcpu::slot::MAIN_BELL), ("rf-main", main::slot::BELL)),
+    (("rf-vcpu1", vcpu::slot::MAIN_BELL), ("rf-main", main::slot::BELL)),
+    (("rf-io", io::slot::MAIN_BELL), ("rf-main", main::slot::BELL)),
+    (("rf-vcpu0", vcpu::slot::CONSOLE_BELL), ("rf-console", console::slot::BELL)),
+    (("rf-vcpu1", vcpu::slot::CONSOLE_BELL), ("rf-console", console::slot::BELL)),
+    (("rf-vcpu0", vcpu::slot::IO_BELL), ("rf-io", io::slot::BELL)),
+    (("rf-vcpu1", vcpu::slot::IO_BELL), ("rf-io", io::slot::BELL)),
+    (("rf-vcpu0", vcpu::slot::SERIAL_IRQ), ("rf-io", io::slot::SERIAL_IRQ)),
+    (("rf-vcpu1", vcpu::slot::SERIAL_IRQ), ("rf-io", io::slot::SERIAL_IRQ)),
+    (("rf-console", console::slot::ROOM), ("rf-io", io::slot::ROOM)),
+    (("rf-console", console::slot::STDOUT), ("rf-main", main::slot::STDOUT)),
+    (("rf-io", io::slot::STDIN), ("rf-main", main::slot::TERMINAL)),
+    (("rf-vcpu0", vcpu::slot::VCPU), ("rf-main", *main::slot::VCPUS.start())),
+    (("rf-vcpu1", vcpu::slot::VCPU), ("rf-main", *main::slot::VCPUS.start() + 1)),
+];
+
+/// The bells that are read, each by the thread that has it here.
+const READERS: &[End] = &[
+    ("rf-main", main::slot::BELL),
+    ("rf-console", console::slot::BELL),
+    ("rf-io", io::slot::BELL),
+    ("rf-io", io::slot::ROOM),
+    ("rf-io", io::slot::SERIAL_IRQ),
+];
+
+fn is_same(run: &Run, one: End, other: End) -> bool {
+    let threads = own_threads(run);
+    threads[one.0].shares_file(one.1, &threads[other.0], other.1).expect("the kernel compares open files")
+}
+
+#[test]
+fn each_bell_is_the_one_that_its_reader_hears() {
+    let run = spinning(2, &[]);
+    for &(one, other) in WIRES {
+        assert!(is_same(&run, one, other), "{one:?} and {other:?}");
+    }
+    for (index, &one) in READERS.iter().enumerate() {
+        for &other in &READERS[index + 1..] {
+            assert!(!is_same(&run, one, other), "{one:?} and {other:?} are one bell");
+        }
+    }
+}
