@@ -1,7 +1,11 @@
 //! The confinement, seen from outside: what the kernel says of the monitor's threads while a guest runs, what
 //! happens when one asks for more than its role may, and what the embedded policies let through and refuse.
 
+mod doors;
 mod filters;
 mod memory;
+mod panics;
+mod reserve;
 mod tables;
 mod threads;
+mod violation;

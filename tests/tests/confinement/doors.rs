@@ -1,0 +1,70 @@
+//! What may stand in one place of the sources alone: the birth of threads, and code that the compiler cannot check.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+fn sources() -> Vec<PathBuf> {
+    let mut folders = vec![Path::new(env!("CARGO_MANIFEST_DIR")).join("../vmm/src")];
+    let mut files = Vec::new();
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(&folder).expect("the sources are there") {
+            let path = entry.expect("the folder can be read").path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                files.push(path);
+            }
+        }
+    }
+    assert!(files.len() > 20, "only {} files: is this the folder of the monitor?", files.len());
+    files
+}
+
+/// Code without comments, and without the unit tests, which stand last in a file.
+fn code_of(text: &str) -> impl Iterator<Item = (usize, &str)> {
+    let lines = text.lines().take_while(|line| line.trim() != "#[cfg(test)]");
+    let code = lines.map(|line| line.split("//").next().unwrap_or_default());
+    code.enumerate().map(|(index, line)| (index + 1, line))
+}
+
+/// Every line of code with one of the words outside the allowed places (the starts of paths below `vmm/src`).
+fn found_outside(allowed: &[&str], words: &[&str]) -> Vec<String> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../vmm/src");
+    let mut found = Vec::new();
+    for file in sources() {
+        let place = file.strip_prefix(&root).expect("the file lies below the folder").to_string_lossy();
+        if allowed.iter().any(|allowed| place.starts_with(allowed)) {
+            continue;
+        }
+        let text = fs::read_to_string(&file).expect("a source is text");
+        for (number, line) in code_of(&text) {
+            if words.iter().any(|word| line.contains(word)) {
+                found.push(format!("vmm/src/{place}:{number}: {}", line.trim()));
+            }
+        }
+    }
+    found
+}
+
+const BIRTHS: &[&str] =
+    &["thread::spawn", "thread::Builder", "thread::scope", "scope.spawn", "fork(", "clone3"];
+
+#[test]
+fn threads_are_born_by_one_door() {
+    // Looks up tracepoints in a mount namespace of its own, before any thread is fenced, and has ended by then.
+    let reader = "role/calls.rs";
+    let found = found_outside(&["confine/thread.rs", reader], BIRTHS);
+    assert!(found.is_empty(), "threads of another birth than confine::thread:\n{}", found.join("\n"));
+}
+
+#[test]
+fn the_door_is_where_this_test_says() {
+    let outside = found_outside(&[], BIRTHS);
+    assert!(outside.iter().any(|line| line.contains("confine/thread.rs")), "{outside:?}");
+}
+
+#[test]
+fn unsafe_code_stands_where_the_kernels_interface_needs_it() {
+    let found = found_outside(&["confine/", "machine/", "role/"], &["unsafe {", "unsafe fn", "unsafe impl"]);
+    assert!(found.is_empty(), "unsafe code outside confine, machine and role:\n{}", found.join("\n"));
+}
