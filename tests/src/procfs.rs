@@ -19,6 +19,8 @@ pub struct Thread {
     pub tid: i32,
     /// Its name.
     pub name: String,
+    /// `T` stopped by a signal, `t` by a tracer, `S` asleep, `R` running, `Z` ended.
+    pub state: char,
     /// 0 none, 1 strict, 2 filter.
     pub seccomp_mode: u32,
     /// How many filters it has.
@@ -51,14 +53,20 @@ pub fn threads(pid: i32) -> Vec<Thread> {
     threads
 }
 
+/// The thread of this name; `None` where there is none yet, or any more.
+///
+/// # Panics
+/// Where there is no such process.
+pub fn find(pid: i32, name: &str) -> Option<Thread> {
+    threads(pid).into_iter().find(|thread| thread.name == name)
+}
+
 /// The thread of this name.
 ///
 /// # Panics
 /// Where there is none.
 pub fn thread(pid: i32, name: &str) -> Thread {
-    let threads = threads(pid);
-    let found = threads.iter().find(|thread| thread.name == name).cloned();
-    found.unwrap_or_else(|| panic!("no thread {name} among {threads:?}"))
+    find(pid, name).unwrap_or_else(|| panic!("no thread {name} among {:?}", threads(pid)))
 }
 
 /// The mappings of the process.
@@ -93,6 +101,7 @@ impl Thread {
             pid,
             tid,
             name: field("Name").to_owned(),
+            state: field("State").chars().next().expect("a thread has a state"),
             seccomp_mode: number("Seccomp"),
             seccomp_filters: number("Seccomp_filters"),
             no_new_privs: number("NoNewPrivs") == 1,

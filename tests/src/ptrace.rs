@@ -3,9 +3,12 @@
 use std::ffi::c_void;
 use std::io;
 use std::marker::PhantomData;
+use std::mem::MaybeUninit;
 use std::ptr;
 
 use seccomp_policies::bpf::Instruction;
+
+use crate::procfs::Thread;
 
 /// `PTRACE_SECCOMP_GET_FILTER`, Linux `include/uapi/linux/ptrace.h`.
 const GET_FILTER: libc::c_uint = 0x420c;
@@ -14,6 +17,8 @@ const GET_FILTER: libc::c_uint = 0x420c;
 #[derive(Debug)]
 pub struct Stopped {
     tid: i32,
+    /// The process's first thread, whose end belongs to whoever started the process.
+    is_first: bool,
     not_send: PhantomData<*const ()>,
 }
 
@@ -21,28 +26,27 @@ impl Stopped {
     /// Attaches to the thread and stops it.
     ///
     /// # Errors
-    /// The kernel's: no such thread, or no permission.
-    pub fn attach(tid: i32) -> io::Result<Self> {
+    /// The kernel's: no such thread, or no permission; and one where the thread ended instead of stopping.
+    pub fn attach(thread: &Thread) -> io::Result<Self> {
+        let tid = thread.tid;
         // SAFETY: PTRACE_SEIZE takes no address.
         checked(unsafe { request(libc::PTRACE_SEIZE, tid, ptr::null_mut(), ptr::null_mut()) })?;
-        let stopped = Self { tid, not_send: PhantomData };
+        let stopped = Self { tid, is_first: tid == thread.pid, not_send: PhantomData };
         // SAFETY: PTRACE_INTERRUPT takes no address.
         checked(unsafe { request(libc::PTRACE_INTERRUPT, tid, ptr::null_mut(), ptr::null_mut()) })?;
         stopped.wait()?;
         Ok(stopped)
     }
 
+    /// Waits for the stop, and for nothing else: the end of a process is for its parent to hear of.
     fn wait(&self) -> io::Result<()> {
-        let mut status = 0;
-        // SAFETY: `status` outlives the call.
-        let waited = unsafe { libc::waitpid(self.tid, &raw mut status, libc::__WALL) };
-        if waited < 0 {
-            return Err(io::Error::last_os_error());
-        }
-        if libc::WIFSTOPPED(status) {
-            return Ok(());
-        }
-        Err(io::Error::other(format!("thread {} ended while it was stopped: status {status:#x}", self.tid)))
+        let tid = self.tid.cast_unsigned();
+        let mut information = MaybeUninit::<libc::siginfo_t>::uninit();
+        // SAFETY: `information` is written by the kernel and outlives the call.
+        let waited = unsafe {
+            libc::waitid(libc::P_PID, tid, information.as_mut_ptr(), libc::WSTOPPED | libc::__WALL)
+        };
+        if waited < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
     }
 
     /// The thread's filter of this index, 0 for the newest, as the kernel has it. Only root may ask.
@@ -64,9 +68,13 @@ impl Stopped {
 
 impl Drop for Stopped {
     fn drop(&mut self) {
-        // SAFETY: PTRACE_DETACH takes no address; its data is the signal to deliver, none. It fails only for a
-        // thread that has ended.
-        unsafe { request(libc::PTRACE_DETACH, self.tid, ptr::null_mut(), ptr::null_mut()) };
+        // SAFETY: PTRACE_DETACH takes no address; its data is the signal to deliver, none.
+        let detached = unsafe { request(libc::PTRACE_DETACH, self.tid, ptr::null_mut(), ptr::null_mut()) };
+        if detached < 0 && !self.is_first {
+            // It has ended. A traced thread stays until its tracer has heard of that, and its process with it.
+            // SAFETY: no status is asked for.
+            unsafe { libc::waitpid(self.tid, ptr::null_mut(), libc::__WALL) };
+        }
     }
 }
 

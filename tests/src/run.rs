@@ -214,7 +214,7 @@ impl Ended {
     ///
     /// # Panics
     /// Where it has not, with everything that it said.
-    #[must_use]
+    #[expect(clippy::return_self_not_must_use, reason = "to have asserted it may be all that is wanted")]
     pub fn expect_code(self, code: i32) -> Self {
         let (output, stderr) = (self.output(), &self.stderr);
         assert_eq!(self.code(), code, "exit code\nstdout: {output}\nstderr: {stderr}");

@@ -18,7 +18,7 @@ fn policy(thread: &str) -> &'static Embedded {
 
 /// The thread's newest filter; the index behind it must be empty.
 fn filter_of(thread: &Thread) -> Vec<Instruction> {
-    let stopped = Stopped::attach(thread.tid).unwrap_or_else(|error| panic!("{}: {error}", thread.name));
+    let stopped = Stopped::attach(thread).unwrap_or_else(|error| panic!("{}: {error}", thread.name));
     let filter = stopped.filter(0).unwrap_or_else(|error| {
         panic!("{}: {error}; only root, itself without a filter, may read filters", thread.name)
     });

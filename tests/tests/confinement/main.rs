@@ -6,6 +6,7 @@ mod filters;
 mod memory;
 mod panics;
 mod reserve;
+mod stopped;
 mod tables;
 mod threads;
 mod violation;

@@ -68,11 +68,17 @@ fn assert_holds_its_slots(thread: &Thread, vcpus: usize, extra: &[&str]) {
     }
 }
 
+fn assert_all_hold_their_slots(threads: &BTreeMap<String, Thread>, vcpus: usize, extra: &[&str]) {
+    for thread in threads.values() {
+        assert_holds_its_slots(thread, vcpus, extra);
+    }
+}
+
 #[test]
 fn every_threads_table_holds_its_roles_slots_and_nothing_else() {
     for vcpus in [1, 2, 4] {
         let run = spinning(vcpus, &[]);
-        own_threads(&run).values().for_each(|thread| assert_holds_its_slots(thread, vcpus, &[]));
+        assert_all_hold_their_slots(&own_threads(&run), vcpus, &[]);
     }
 }
 
@@ -80,7 +86,7 @@ fn every_threads_table_holds_its_roles_slots_and_nothing_else() {
 fn the_tables_are_the_same_in_every_tier() {
     for tier in ["bitmask", "none"] {
         let run = spinning(2, &["--tier", tier]);
-        own_threads(&run).values().for_each(|thread| assert_holds_its_slots(thread, 2, &[]));
+        assert_all_hold_their_slots(&own_threads(&run), 2, &[]);
     }
 }
 
@@ -91,7 +97,7 @@ fn only_main_holds_the_report_file() {
     let report = report.to_str().expect("the folder's name is text");
     let run = spinning(1, &["--report", report]);
     let threads = own_threads(&run);
-    threads.values().for_each(|thread| assert_holds_its_slots(thread, 1, &["report"]));
+    assert_all_hold_their_slots(&threads, 1, &["report"]);
     assert_eq!(threads["rf-main"].descriptors()[&main::slot::REPORT], report);
 }
 
