@@ -10,9 +10,9 @@ use seccomp_policies::compile::{Error, bitmask, probes, reference, verify, widen
 use seccomp_policies::language::{Condition, Otherwise, Outcome, Policy, Relation, Tier, Width};
 use seccomp_policies::syscalls::Arch;
 use support::arbitrary::{
-    NUMBERS, calls, is_harmless, policies, policies_of_numbers, policy, rule, test, unused_call,
+    EXIT_GROUP, NUMBERS, calls, is_harmless, policies, policies_of_numbers, policy, rule, test, unused_call,
 };
-use support::kernel::{results_under, signal_under};
+use support::kernel::{getpid_of_i386, raw_call, results_under, signal_under};
 
 /// The program, or `None` where the policy's conditions do not fit in one.
 fn reference_if_it_fits(policy: &Policy) -> Option<Program> {
@@ -289,16 +289,27 @@ fn a_call_through_another_architectures_entry_ends_the_process() {
     }
 }
 
-/// `getpid` by the 32-bit entry.
-fn getpid_of_i386() {
-    // SAFETY: call 20 of i386 is `getpid`, which takes nothing and changes rax alone (and r8 to r11, which the
-    // entry clears).
-    unsafe {
-        std::arch::asm!(
-            "int 0x80", inlateout("eax") 20 => _,
-            lateout("r8") _, lateout("r9") _, lateout("r10") _, lateout("r11") _,
-        );
+#[test]
+fn the_kernel_does_with_a_refused_call_what_the_choice_says() {
+    let only_exit = policy(Otherwise::Trap, vec![rule(&EXIT_GROUP, Condition::Always, Outcome::Allow)]);
+    for compile in [reference, bitmask] {
+        let program = |otherwise| compile(&with_otherwise(&only_exit, otherwise)).unwrap();
+        for ending in [Otherwise::Trap, Otherwise::Kill] {
+            let signal = signal_under(program(ending).instructions(), make_unused_call);
+            assert_eq!(signal, Some(libc::SIGSYS), "{ending:?}");
+        }
+        let result = |otherwise| results_under(program(otherwise).instructions(), &[UNUSED]);
+        assert_eq!(result(Otherwise::Errno(13)), [-13]);
+        assert_eq!(result(Otherwise::Log), [-i64::from(libc::ENOSYS)], "it is carried out");
     }
+}
+
+/// A call that no kernel has, so that it may be carried out.
+const UNUSED: Call =
+    Call { number: 600, arch: Arch::X86_64.audit_value(), instruction_pointer: 0, arguments: [0; 6] };
+
+fn make_unused_call() {
+    raw_call(&UNUSED);
 }
 
 #[test]

@@ -13,7 +13,7 @@ use seccomp_policies::constants;
 use seccomp_policies::embed::OnViolation;
 use seccomp_policies::language::{Otherwise, Policy, Tier, load};
 use seccomp_policies::syscalls::{Arch, X32_BIT, by_name};
-use support::kernel::results_under;
+use support::kernel::{getpid_of_i386, results_under, signal_under};
 
 /// `uretprobe` and `uprobe`. The kernel asks no filter about them (Linux `kernel/seccomp.c`, `__NR_uretprobe`, since
 /// 6.14), and answers SIGILL where they do not come from its own trampoline.
@@ -181,6 +181,19 @@ fn the_kernel_refuses_every_call_that_a_role_may_not_make() {
             let results = results_under(program.instructions(), &calls);
             for (call, result) in calls.iter().zip(results) {
                 assert_eq!(result, -4095, "{}: {call:x?}", policy.role);
+            }
+        }
+    }
+}
+
+#[test]
+fn the_kernel_ends_a_role_that_makes_a_32_bit_call_whatever_the_choice() {
+    for policy in FILTERED.map(role) {
+        for choice in OnViolation::ALL {
+            let variant = with_otherwise(&policy, choice.otherwise());
+            for program in [reference(&variant).unwrap(), bitmask(&variant).unwrap()] {
+                let signal = signal_under(program.instructions(), getpid_of_i386);
+                assert_eq!(signal, Some(libc::SIGSYS), "{} {choice:?}", policy.role);
             }
         }
     }

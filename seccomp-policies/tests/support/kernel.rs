@@ -122,7 +122,7 @@ fn run_child(prepared: &Prepared<'_>, calls: &[Call], shared: &SharedResults) ->
 
 /// Makes a call with exactly the registers that a filter will see. Returns what the kernel returns.
 #[cfg(target_arch = "x86_64")]
-fn raw_call(call: &Call) -> i64 {
+pub fn raw_call(call: &Call) -> i64 {
     let arguments = call.arguments;
     let result: i64;
     // SAFETY: the instruction makes the system call of the registers; the caller of `results_under` promises
@@ -137,6 +137,18 @@ fn raw_call(call: &Call) -> i64 {
         );
     }
     result
+}
+
+/// `getpid` by the 32-bit entry.
+pub fn getpid_of_i386() {
+    // SAFETY: call 20 of i386 is `getpid`, which takes nothing and changes rax alone (and r8 to r11, which the
+    // entry clears).
+    unsafe {
+        std::arch::asm!(
+            "int 0x80", inlateout("eax") 20 => _,
+            lateout("r8") _, lateout("r9") _, lateout("r10") _, lateout("r11") _,
+        );
+    }
 }
 
 fn exit(code: i32) -> ! {
