@@ -1,0 +1,96 @@
+//! What a filter adds to one round trip of `KVM_RUN`: a real port exit, and the guest-free call that the kernel
+//! refuses for its argument.
+
+use std::time::Duration;
+
+use criterion::{Criterion, SamplingMode};
+use ringfence_benches::contest::{Contest, Contestant};
+use ringfence_benches::report::Report;
+use ringfence_benches::table::{NANOSECONDS, Table};
+use ringfence_benches::variant::{self, Variant};
+use ringfence_benches::vcpu::{Kind, VcpuThread};
+
+/// One of the two ways to come back from `KVM_RUN`.
+struct Path {
+    name: &'static str,
+    kind: Kind,
+    /// So many that a block takes some hundred microseconds: short beside what disturbs it.
+    calls_per_block: u32,
+    /// Time of one variant's own calls; all together take as many times longer as there are variants.
+    measured: Duration,
+}
+
+const PATHS: [Path; 2] = [
+    Path { name: "port exit", kind: Kind::PortExit, calls_per_block: 50, measured: Duration::from_secs(3) },
+    Path {
+        name: "KVM_RUN refused",
+        kind: Kind::Refused,
+        calls_per_block: 2000,
+        measured: Duration::from_secs(1),
+    },
+];
+
+fn main() {
+    let variants = or_stop(variant::all());
+    let threads: Vec<_> = variants.iter().map(|variant| or_stop(VcpuThread::start(variant.hold))).collect();
+    let mut criterion = Criterion::default().configure_from_args();
+    let mut report = Report::new("exit_path");
+    for path in &PATHS {
+        let mut contest = contest(path, &variants, &threads);
+        measure(&mut criterion, path, &mut contest);
+        add_results(&mut report, path, &variants, &contest);
+    }
+    criterion.final_summary();
+    println!("{report}");
+}
+
+fn contest<'a>(path: &Path, variants: &[Variant], threads: &'a [VcpuThread]) -> Contest<'a> {
+    let (kind, calls) = (path.kind, path.calls_per_block);
+    let contestant = |(variant, thread): (&Variant, &'a VcpuThread)| Contestant {
+        name: variant.name,
+        block: Box::new(move || nanoseconds(or_stop(thread.block(kind, calls))) / f64::from(calls)),
+    };
+    Contest::new(variants.iter().zip(threads).map(contestant).collect(), u64::from(calls))
+}
+
+fn measure(criterion: &mut Criterion, path: &Path, contest: &mut Contest<'_>) {
+    let mut group = criterion.benchmark_group(path.name);
+    group
+        .sampling_mode(SamplingMode::Flat)
+        .warm_up_time(Duration::from_millis(500))
+        .measurement_time(path.measured);
+    contest.run(&mut group);
+    group.finish();
+}
+
+fn add_results(report: &mut Report, path: &Path, variants: &[Variant], contest: &Contest<'_>) {
+    let head = [path.name, "program", "executed", "a call", "over no filter", "99 % interval"];
+    let mut table = Table::new(&head);
+    let number = |count: Option<usize>| count.map_or_else(|| "none".to_owned(), |count| count.to_string());
+    for (variant, outcome) in variants.iter().zip(contest.results()) {
+        table.row(vec![
+            outcome.name.to_owned(),
+            number(variant.length()),
+            number(or_stop(variant.executed())),
+            NANOSECONDS.time(outcome.time.median),
+            NANOSECONDS.difference(outcome.difference.median),
+            NANOSECONDS.interval(&outcome.difference),
+        ]);
+    }
+    report.add(table);
+    let (rounds, calls) = (contest.rounds(), path.calls_per_block);
+    report.add(format_args!("{rounds} rounds, a block of {calls} calls of each variant in every round."));
+}
+
+#[expect(clippy::cast_precision_loss, reason = "a block takes far less than 2^52 ns")]
+fn nanoseconds(duration: Duration) -> f64 {
+    duration.as_nanos() as f64
+}
+
+/// A benchmark that cannot measure has nothing to go on with.
+fn or_stop<T, E: std::error::Error>(result: Result<T, E>) -> T {
+    result.unwrap_or_else(|error| {
+        eprintln!("exit_path: {error}");
+        std::process::exit(1)
+    })
+}

@@ -1,0 +1,164 @@
+//! What holds the thread that is measured, from no filter to a crowded one.
+#![forbid(unsafe_code)]
+
+use std::fmt::Write as _;
+
+use ringfence::confine::install::{Fencing, Hold, OnViolation, Tier};
+use ringfence::role::policies::vcpu;
+use seccomp_policies::bpf::{Fault, interpret};
+use seccomp_policies::call::Call;
+use seccomp_policies::compile::{self, reference};
+use seccomp_policies::language::{Diagnostics, Policy, check_sources};
+use seccomp_policies::syscalls::{Arch, by_name};
+
+use crate::vcpu::KVM_RUN_REQUEST;
+
+/// One of the things that are compared.
+#[derive(Clone, Copy, Debug)]
+pub struct Variant {
+    /// As tables and Criterion's history have it.
+    pub name: &'static str,
+    /// What is installed.
+    pub hold: Hold,
+}
+
+/// Why a variant could not be made.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The vCPU's policy has no line for the call.
+    #[error("the vCPU's policy has no line that begins with `ioctl`, before which rules could be put")]
+    NoRule,
+    /// The crowded policy does not hold.
+    #[error("the vCPU's policy with {rules} more rules does not hold:\n{findings}")]
+    Check {
+        /// How many were added.
+        rules: u32,
+        /// What the checker said.
+        findings: Diagnostics,
+    },
+    /// It does not compile.
+    #[error("the vCPU's policy with {rules} more rules does not compile")]
+    Compile {
+        /// How many were added.
+        rules: u32,
+        /// What the backend said.
+        source: compile::Error,
+    },
+}
+
+/// Every variant, the baseline first, and right after it the same again: what differs between those two is what
+/// the method cannot see.
+///
+/// # Errors
+/// See [`Error`].
+pub fn all() -> Result<[Variant; 6], Error> {
+    let embedded = |tier| Fencing { tier, on_violation: OnViolation::Trap }.hold(&vcpu::POLICY);
+    Ok([
+        Variant { name: "no filter", hold: Hold::Unconfined },
+        Variant { name: "no filter, again", hold: Hold::Unconfined },
+        Variant { name: "bitmask tier", hold: embedded(Tier::Bitmask) },
+        Variant { name: "filter tier", hold: embedded(Tier::Filter) },
+        Variant { name: "filter behind 40 rules", hold: crowded(40)? },
+        Variant { name: "filter behind 400 rules", hold: crowded(400)? },
+    ])
+}
+
+/// First of the descriptors that the unrelated rules name; far above every slot of the vCPU.
+const FIRST_UNRELATED: u32 = 1000;
+
+/// The vCPU's policy with unrelated rules before its rule for `KVM_RUN`, by the reference backend.
+fn crowded(rules: u32) -> Result<Hold, Error> {
+    let policy = crowded_policy(rules)?;
+    let program = reference(&policy).map_err(|source| Error::Compile { rules, source })?;
+    // A thread keeps its filter for life, and so does the benchmark.
+    Ok(Hold::Program(Box::leak(program.instructions().into())))
+}
+
+/// The rules are for the same call, with other descriptors: seccompiler tests calls in the order of their numbers, of
+/// which only 16 are below that of ioctl, and passes all rules of another call in one step.
+fn crowded_policy(rules: u32) -> Result<Policy, Error> {
+    let (name, text) = vcpu::POLICY.sources[0];
+    let place = text.find("\nioctl").ok_or(Error::NoRule)? + 1;
+    let mut crowd = String::new();
+    for descriptor in (FIRST_UNRELATED..).take(rules as usize) {
+        // Writing to a string cannot fail.
+        let _ = writeln!(crowd, "ioctl: fd == {descriptor} && cmd == TCGETS -- passed on the way to KVM_RUN");
+    }
+    let text = format!("{}{crowd}{}", &text[..place], &text[place..]);
+    let mut sources = vcpu::POLICY.sources.to_vec();
+    sources[0].1 = &text;
+    let checked = check_sources(name, &sources, Arch::X86_64);
+    checked.map(|checked| checked.policy).map_err(|findings| Error::Check { rules, findings })
+}
+
+/// `KVM_RUN` as a filter sees it, on the vCPU's slot and with the argument that the kernel asks for.
+fn kvm_run() -> Call {
+    Call {
+        number: by_name(Arch::X86_64, "ioctl").map_or(u32::MAX, |call| call.number),
+        arch: Arch::X86_64.audit_value(),
+        instruction_pointer: 0,
+        arguments: [u64::from(vcpu::slot::VCPU.unsigned_abs()), KVM_RUN_REQUEST, 0, 0, 0, 0],
+    }
+}
+
+impl Variant {
+    /// Instructions of the program; `None` without one.
+    pub fn length(&self) -> Option<usize> {
+        match self.hold {
+            Hold::Program(program) => Some(program.len()),
+            Hold::Unconfined | Hold::Strict => None,
+        }
+    }
+
+    /// Instructions that a `KVM_RUN` passes on its way to being allowed; `None` without a program.
+    ///
+    /// # Errors
+    /// A [`Fault`] would be a defect of the compiler.
+    pub fn executed(&self) -> Result<Option<usize>, Fault> {
+        match self.hold {
+            Hold::Program(program) => Ok(Some(interpret(program, &kvm_run())?.executed)),
+            Hold::Unconfined | Hold::Strict => Ok(None),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use seccomp_policies::action::Action;
+
+    use super::*;
+
+    fn programs() -> impl Iterator<Item = Variant> {
+        all().unwrap().into_iter().filter(|variant| variant.length().is_some())
+    }
+
+    #[test]
+    fn every_program_allows_kvm_run_on_the_slot_and_nowhere_else() {
+        let elsewhere = Call { arguments: [4, KVM_RUN_REQUEST, 0, 0, 0, 0], ..kvm_run() };
+        for variant in programs() {
+            let Hold::Program(program) = variant.hold else { continue };
+            let allowed = |call| interpret(program, &call).unwrap().value == Action::Allow.to_return_value();
+            assert!(allowed(kvm_run()), "{}", variant.name);
+            // The bitmask looks at numbers alone.
+            assert_eq!(allowed(elsewhere), variant.name == "bitmask tier", "{}", variant.name);
+        }
+    }
+
+    #[test]
+    fn every_rule_put_before_is_passed_on_the_way() {
+        let executed: Vec<_> = programs().map(|variant| variant.executed().unwrap().unwrap()).collect();
+        let [bitmask, filter, forty, four_hundred] = executed[..] else { panic!("{executed:?}") };
+        assert!(bitmask < filter, "{executed:?}");
+        let per_rule = (forty - filter) / 40;
+        assert!(per_rule >= 2, "a load or a jump and a test: {executed:?}");
+        assert_eq!((forty - filter, four_hundred - filter), (40 * per_rule, 400 * per_rule));
+    }
+
+    #[test]
+    fn a_crowded_policy_keeps_the_rules_of_the_vcpu() {
+        let own =
+            check_sources(vcpu::POLICY.sources[0].0, vcpu::POLICY.sources, Arch::X86_64).unwrap().policy;
+        assert_eq!(crowded_policy(0).unwrap(), own);
+        assert_eq!(crowded_policy(40).unwrap().rules.len(), own.rules.len() + 40);
+    }
+}
