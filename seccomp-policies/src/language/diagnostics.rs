@@ -88,6 +88,15 @@ pub struct Source {
     pub text: String,
 }
 
+impl Source {
+    /// Line and column of a byte of the text, both from 1; the column counts characters.
+    pub fn position(&self, byte: usize) -> (usize, usize) {
+        let before = self.text.get(..byte).unwrap_or(&self.text);
+        let line = before.rfind('\n').map_or(0, |end| end + 1);
+        (before.matches('\n').count() + 1, before[line..].chars().count() + 1)
+    }
+}
+
 /// Findings with the texts that they point into.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Diagnostics {
@@ -104,6 +113,11 @@ impl Diagnostics {
     /// The findings, in the order of the text.
     pub fn iter(&self) -> impl Iterator<Item = &Diagnostic> {
         self.items.iter()
+    }
+
+    /// The texts; a label's `source` is an index of this.
+    pub fn sources(&self) -> &[Source] {
+        &self.sources
     }
 
     /// How many there are.
@@ -182,3 +196,18 @@ impl fmt::Display for Diagnostics {
 }
 
 impl std::error::Error for Diagnostics {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_position_counts_lines_and_characters_from_one() {
+        let text = "role r\ntier é x\n".to_owned();
+        let source = Source { name: "r".to_owned(), shown: "r".to_owned(), text };
+        assert_eq!(source.position(0), (1, 1));
+        assert_eq!(source.position(7), (2, 1));
+        assert_eq!(source.position(source.text.find('x').unwrap()), (2, 8));
+        assert_eq!(source.position(source.text.len()), (3, 1));
+    }
+}

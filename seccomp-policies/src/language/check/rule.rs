@@ -46,7 +46,7 @@ pub(super) fn rule(
             .unwrap_or_default(),
         reason: reason?,
         file: sources[placed.source].name.clone(),
-        line: line(&sources[placed.source].text, placed.item.span.start),
+        line: u32::try_from(sources[placed.source].position(placed.item.span.start).0).unwrap_or(u32::MAX),
     };
     (arch == target).then(|| PlacedRule { rule, source: placed.source, span: placed.item.span.clone() })
 }
@@ -57,11 +57,6 @@ pub(crate) fn outer(expression: &Expression) -> &Expression {
         Expression::Group(inner) => outer(inner),
         other => other,
     }
-}
-
-fn line(text: &str, at: usize) -> u32 {
-    let line_ends = text[..at].bytes().filter(|byte| *byte == b'\n').count();
-    u32::try_from(line_ends + 1).unwrap_or(u32::MAX)
 }
 
 fn architecture(source: usize, name: &Name, findings: &mut Vec<Diagnostic>) -> Option<Arch> {

@@ -56,7 +56,8 @@ struct Parser<'a> {
 impl Parser<'_> {
     fn item(&mut self) -> Result<ItemKind, Diagnostic> {
         let word = self.name("a directive or the name of a call")?;
-        if self.at_symbol(":") || self.at_word("on") {
+        let directive = DIRECTIVES.contains(&word.text.as_str());
+        if self.at_symbol(":") || (self.at_word("on") && !directive) {
             return Ok(ItemKind::Rule(self.rule(word)?));
         }
         match word.text.as_str() {
