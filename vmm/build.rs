@@ -2,10 +2,9 @@
 //! source that `src/role/policies.rs` includes. A policy that does not hold stops the build with the words of
 //! `ringfence policy check`.
 
-use std::error::Error;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::{env, fs, io, iter};
+use std::{env, fs, io};
 
 use seccomp_policies::embed::{self, Proved};
 use seccomp_policies::language::{self, Checked};
@@ -72,14 +71,5 @@ fn prove(file: &Path) -> Result<Proved, String> {
 fn prove_for(file: &Path, arch: Arch) -> Result<Proved, String> {
     let Checked { policy, sources, .. } = language::load(file, arch)
         .map_err(|findings| format!("{findings}\n{} does not hold for {arch}", file.display()))?;
-    embed::prove(&policy, sources)
-        .map_err(|error| format!("{}, for {arch}: {}", file.display(), with_causes(&error)))
-}
-
-/// The error's words and those of everything that caused it.
-fn with_causes(error: &dyn Error) -> String {
-    iter::successors(Some(error), |&error| error.source())
-        .map(ToString::to_string)
-        .collect::<Vec<_>>()
-        .join(": ")
+    embed::prove(&policy, sources).map_err(|error| format!("{}, for {arch}: {error}", file.display()))
 }

@@ -15,7 +15,7 @@ pub use bitmask::{bitmask, widen};
 pub use probe::{Disagreement, Unfaithful, probes, verify};
 pub use reference::reference;
 
-use crate::bpf::{Invalid, MAX_INSTRUCTIONS};
+use crate::bpf::{Instruction, Invalid, MAX_INSTRUCTIONS, Program};
 use crate::language::{Otherwise, Policy, Tier};
 
 /// Why a policy could not be compiled.
@@ -62,7 +62,7 @@ pub enum Error {
         limit: usize,
     },
     /// Seccompiler could not compile the rules.
-    #[error("seccompiler could not compile the rules of role `{role}`")]
+    #[error("seccompiler could not compile the rules of role `{role}`: {source}")]
     Seccompiler {
         /// The role.
         role: String,
@@ -70,7 +70,10 @@ pub enum Error {
         source: seccompiler::BackendError,
     },
     /// A defect of a backend: its program is not one that the kernel takes.
-    #[error("the program compiled for role `{role}` is defective")]
+    #[error(
+        "the program compiled for role `{role}` is defective, which is no fault of the policy: {source}; please \
+         report it with the policy"
+    )]
     Defective {
         /// The role.
         role: String,
@@ -94,11 +97,10 @@ fn refuse_strict(policy: &Policy) -> Result<(), Error> {
 }
 
 /// Makes a program of instructions, or says whose they are and what is wrong.
-fn finish(policy: &Policy, instructions: Vec<crate::bpf::Instruction>) -> Result<crate::bpf::Program, Error> {
+fn finish(policy: &Policy, instructions: Vec<Instruction>) -> Result<Program, Error> {
     let length = instructions.len();
     if length > MAX_INSTRUCTIONS {
         return Err(Error::TooLong { role: policy.role.clone(), length, limit: MAX_INSTRUCTIONS });
     }
-    crate::bpf::Program::new(instructions)
-        .map_err(|source| Error::Defective { role: policy.role.clone(), source })
+    Program::new(instructions).map_err(|source| Error::Defective { role: policy.role.clone(), source })
 }

@@ -16,7 +16,7 @@ pub enum Error {
     /// A backend is wrong. Nothing in the policy's text can be blamed for it.
     #[error(
         "the {backend} backend compiled role `{role}` with `otherwise {otherwise}` to a program that does \
-         something else: this is a defect of the compiler, please report it with the policy"
+         something else: {source}; this is a defect of the compiler, please report it with the policy"
     )]
     Unfaithful {
         /// The role.
