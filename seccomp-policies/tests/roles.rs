@@ -200,11 +200,11 @@ fn the_kernel_ends_a_role_that_makes_a_32_bit_call_whatever_the_choice() {
 }
 
 #[test]
-fn a_vcpu_enters_its_guest_within_twenty_instructions_of_its_filter() {
+fn a_vcpu_enters_its_guest_within_fourteen_instructions_of_its_filter() {
     let policy = role("vcpu");
     assert!(policy.rules.len() <= 5, "the vCPU role is to have five rules at most");
     let program = reference(&policy).unwrap();
     let run = row(&policy, "ioctl\t@vcpu KVM_RUN 0\tallow").call;
     let executed = interpret(program.instructions(), &run).unwrap().executed;
-    assert!(executed <= 20, "{executed} instructions");
+    assert!(executed <= 14, "{executed} instructions");
 }

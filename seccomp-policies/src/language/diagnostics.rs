@@ -130,15 +130,6 @@ impl Diagnostics {
         self.items.is_empty()
     }
 
-    /// Where a label begins: the path that messages show, then line and column, both from 1, the column in
-    /// characters. The label is one of these findings'.
-    pub fn place(&self, label: &Label) -> (&str, usize, usize) {
-        let source = &self.sources[label.source];
-        let before = &source.text[..label.span.start];
-        let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
-        (&source.shown, before.matches('\n').count() + 1, before[line_start..].chars().count() + 1)
-    }
-
     /// Every finding with its place underlined, one after the other. `styled` adds terminal colours.
     pub fn render(&self, styled: bool) -> String {
         let renderer = if styled { Renderer::styled() } else { Renderer::plain() };

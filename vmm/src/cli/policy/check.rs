@@ -172,8 +172,9 @@ impl Finding {
             Severity::Note => "note",
         };
         let place = finding.labels.first().map(|label| {
-            let (path, line, column) = among.place(label);
-            Place { path: path.to_owned(), line, column }
+            let source = &among.sources()[label.source];
+            let (line, column) = source.position(label.span.start);
+            Place { path: source.shown.clone(), line, column }
         });
         Self { severity, title: finding.title.clone(), place, help: finding.help.clone() }
     }
