@@ -6,6 +6,7 @@
 pub mod binary;
 pub mod child;
 pub mod image;
+pub mod kernel;
 pub mod procfs;
 pub mod ptrace;
 pub mod run;
