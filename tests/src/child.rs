@@ -1,5 +1,5 @@
 //! What a child process does to itself between its birth and the monitor's start: signals ignored, streams closed,
-//! another /dev/kvm, no privilege.
+//! limits, another /dev/kvm, no privilege.
 
 use std::ffi::CString;
 use std::io;
@@ -11,6 +11,7 @@ use std::process::Command;
 
 use rustix::fs::{CWD, FileType, Mode, makedev};
 use rustix::mount::{MountPropagationFlags, mount_bind, mount_change};
+use rustix::process::{Resource, Rlimit};
 use rustix::thread::UnshareFlags;
 
 /// The user and group that own nothing, `nobody` on most systems.
@@ -44,6 +45,14 @@ pub fn close(command: &mut Command, descriptors: &'static [RawFd]) {
             unsafe { libc::close(number) };
         }
         Ok(())
+    });
+}
+
+/// Lets the child write at most so many bytes to a file; a further write fails with EFBIG.
+pub fn limit_file_size(command: &mut Command, bytes: u64) {
+    first(command, move || {
+        let limit = Rlimit { current: Some(bytes), maximum: Some(bytes) };
+        Ok(rustix::process::setrlimit(Resource::Fsize, limit)?)
     });
 }
 

@@ -6,8 +6,10 @@ const LOAD_ADDRESS: u64 = 0x10_0000;
 /// Bytes of the ELF64 header and of a program header (ELF-64 object file format).
 const HEADER_BYTES: u16 = 64;
 const PROGRAM_HEADER_BYTES: u16 = 56;
-/// Offset of `EI_CLASS`.
+/// Offset of `EI_CLASS`, and its value `ELFCLASS64`; `EM_X86_64`.
 const CLASS: usize = 4;
+const CLASS_64: u8 = 2;
+const X86_64: u16 = 62;
 
 /// `out 0x64, al` with 0xfe: pulls the reset line through the i8042.
 const RESET: [u8; 4] = [0xb0, 0xfe, 0xe6, 0x64];
@@ -26,7 +28,16 @@ impl Kernel {
     pub fn with_verdict(verdict: u8) -> Self {
         // mov al, verdict; out 0xf4, al
         let code = [[0xb0, verdict, 0xe6, 0xf4], RESET].concat();
-        Self { code, memory_bytes: 0x1000, machine: 62, class: 2 }
+        Self { code, memory_bytes: 0x1000, machine: X86_64, class: CLASS_64 }
+    }
+
+    /// One that writes this text to the serial port, as it is, and then resets the machine.
+    pub fn saying(text: &str) -> Self {
+        // mov dx, 0x3f8; then for each byte: mov al, byte; out dx, al
+        let mut code = vec![0x66, 0xba, 0xf8, 0x03];
+        code.extend(text.bytes().flat_map(|byte| [0xb0, byte, 0xee]));
+        code.extend(RESET);
+        Self { code, memory_bytes: 0x1000, machine: X86_64, class: CLASS_64 }
     }
 
     /// The same, of which the loader is told that it takes so much memory.
