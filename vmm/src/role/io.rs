@@ -1,8 +1,10 @@
 //! The io thread: input for the guest, and waking the vCPUs that wait for room.
 //!
-//! Its loop is event-manager's. Standard input is listened to only while the serial port can take something, so
-//! that nothing typed or pasted is lost; files that epoll refuses (regular ones, /dev/null) are read to their end.
+//! Its loop is event-manager's. Standard input is listened to only while there is room for it, so that nothing typed
+//! or pasted is lost; files that epoll refuses (regular ones, /dev/null) are read to their end. From a terminal it
+//! reads ahead of the guest: the keys that leave must be heard behind others that no guest takes.
 
+use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::os::fd::RawFd;
 use std::sync::atomic::Ordering;
@@ -93,7 +95,7 @@ fn run(_fenced: &Fenced<Io>, mut events: EventManager<Input>) -> ! {
 enum Source {
     /// Something that epoll listens to, and is listened to now.
     Heard,
-    /// The same, not listened to while the serial port is full.
+    /// The same, not listened to while there is no room.
     Muted,
     /// A file that is always readable, until its end.
     File,
@@ -101,13 +103,16 @@ enum Source {
     Ended,
 }
 
+/// Bytes of a terminal that wait for the guest at most: more than anyone types before they want to leave.
+const TYPED_AHEAD: usize = 64 * 1024;
+
 #[derive(Debug)]
 struct Input {
     source: Source,
     escape: Option<Escape>,
-    /// Bytes that the serial port has not taken yet: the first `waiting` of them.
-    buffer: [u8; FIFO_BYTES],
-    waiting: usize,
+    /// Bytes that the serial port has not taken yet. Never more than `most_waiting`, so that it does not allocate.
+    waiting: VecDeque<u8>,
+    most_waiting: usize,
     shared: &'static Shared,
     stdin: Slot,
     room: Slot,
@@ -118,11 +123,12 @@ struct Input {
 
 impl Input {
     fn new(terminal: bool, shared: &'static Shared, slot: impl Fn(RawFd) -> Slot) -> Self {
+        let most_waiting = if terminal { TYPED_AHEAD } else { FIFO_BYTES };
         Self {
             source: Source::Muted,
             escape: terminal.then(Escape::default),
-            buffer: [0; FIFO_BYTES],
-            waiting: 0,
+            waiting: VecDeque::with_capacity(most_waiting),
+            most_waiting,
             shared,
             stdin: slot(slot::STDIN),
             room: slot(slot::ROOM),
@@ -171,19 +177,29 @@ impl Input {
                     continue;
                 }
             };
-            // At most as many come out as went in, and the buffer was empty.
-            self.buffer[self.waiting] = passed;
-            self.waiting += 1;
+            // At most as many come out as went in, and for those there was room.
+            self.waiting.push_back(passed);
         }
+    }
+
+    /// Whether as much can be kept as is read at once.
+    fn has_room(&self) -> bool {
+        self.waiting.len() + FIFO_BYTES <= self.most_waiting
     }
 
     /// Gives the serial port what it takes; true when all is given.
     fn feed(&mut self) -> bool {
-        let (taken, raised) = self.shared.ports.serial().feed(&self.buffer[..self.waiting]);
-        self.buffer.copy_within(taken..self.waiting, 0);
-        self.waiting -= taken;
-        self.ring(raised);
-        self.waiting == 0
+        loop {
+            // The queue wraps: what comes first, then the rest.
+            let (first, _) = self.waiting.as_slices();
+            let offered = first.len();
+            let (taken, raised) = self.shared.ports.serial().feed(first);
+            self.waiting.drain(..taken);
+            self.ring(raised);
+            if taken < offered || self.waiting.is_empty() {
+                return self.waiting.is_empty();
+            }
+        }
     }
 
     fn ring(&self, raised: Raised) {
@@ -204,14 +220,18 @@ impl Input {
     fn stdin_ready(&mut self, ops: &mut EventOps) {
         if !self.read() {
             self.mute(ops, Source::Ended);
-        } else if !self.feed() {
+            return;
+        }
+        self.feed();
+        if !self.has_room() {
             self.mute(ops, Source::Muted);
         }
     }
 
     /// A vCPU says that the serial port takes input again.
     fn port_ready(&mut self, ops: &mut EventOps) {
-        if self.feed() && self.source == Source::Muted {
+        self.feed();
+        if self.source == Source::Muted && self.has_room() {
             self.listen(ops);
         }
         self.read_file();
