@@ -136,9 +136,16 @@ pub fn check_size(memory_mib: u32, pages: HugePages, address_bits: u8) -> Result
 /// # Errors
 /// [`MemoryError`]: the host has no such memory.
 pub fn map(split: MemorySplit, pages: HugePages) -> Result<GuestMemoryMmap, MemoryError> {
-    let mut regions = vec![map_region(0, split.low, pages)?];
+    let whole = |error| match error {
+        // Both regions come from the pool, and the user has to fill it for both.
+        MemoryError::HugePagePool { free, source, .. } => {
+            MemoryError::HugePagePool { needed: (split.low + split.high) / HUGE_PAGE, free, source }
+        }
+        other => other,
+    };
+    let mut regions = vec![map_region(0, split.low, pages).map_err(whole)?];
     if split.high > 0 {
-        regions.push(map_region(MMIO_HOLE_END, split.high, pages)?);
+        regions.push(map_region(MMIO_HOLE_END, split.high, pages).map_err(whole)?);
     }
     GuestMemoryMmap::from_regions(regions).map_err(|_| MemoryError::Region { start: MMIO_HOLE_END })
 }
