@@ -2,11 +2,13 @@
 //! limits, another /dev/kvm, no privilege.
 
 use std::ffi::CString;
+use std::fs::{self, Permissions};
 use std::io;
 use std::os::fd::RawFd;
 use std::os::unix::ffi::OsStrExt as _;
+use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::process::CommandExt as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use rustix::fs::{CWD, FileType, Mode, makedev};
@@ -56,19 +58,33 @@ pub fn limit_file_size(command: &mut Command, bytes: u64) {
     });
 }
 
-/// Has the child see `file` in the place of /dev/kvm, by a mount that nobody else sees. Needs root.
+/// A file, and the place where the child shall see it.
+pub type Seen<'path> = (&'path Path, &'path Path);
+
+/// Has the child see files at other places, by mounts that nobody else sees. Needs root.
 ///
 /// # Panics
-/// Where the path holds a zero byte.
-pub fn replace_kvm(command: &mut Command, file: &Path) {
-    let file = CString::new(file.as_os_str().as_bytes()).expect("a path has no zero byte");
+/// Where a path holds a zero byte.
+pub fn mount(command: &mut Command, files: &[Seen<'_>]) {
+    let text = |path: &Path| CString::new(path.as_os_str().as_bytes()).expect("a path has no zero byte");
+    let files: Vec<_> = files.iter().map(|&(file, place)| (text(file), text(place))).collect();
     first(command, move || {
         // SAFETY: the child has one thread; no descriptor or memory is unshared.
         unsafe { rustix::thread::unshare_unsafe(UnshareFlags::NEWNS) }?;
         mount_change(c"/", MountPropagationFlags::PRIVATE | MountPropagationFlags::REC)?;
-        mount_bind(file.as_c_str(), c"/dev/kvm")?;
+        for (file, place) in &files {
+            mount_bind(file.as_c_str(), place.as_c_str())?;
+        }
         Ok(())
     });
+}
+
+/// Has the child see `file` in the place of /dev/kvm.
+///
+/// # Panics
+/// As [`mount`].
+pub fn replace_kvm(command: &mut Command, file: &Path) {
+    mount(command, &[(file, "/dev/kvm".as_ref())]);
 }
 
 /// Takes the child's privileges. To be called last.
@@ -95,6 +111,17 @@ pub fn make_kvm_for_everyone(path: &Path) -> io::Result<()> {
     // The umask does not count here.
     rustix::fs::chmod(path, mode)?;
     Ok(())
+}
+
+/// Lets every user enter this folder, and makes a place in it to [`mount`] a program that they may not reach.
+///
+/// # Panics
+/// Where the folder is somebody else's.
+pub fn open_to_everyone(folder: &Path) -> PathBuf {
+    let place = folder.join("program");
+    fs::write(&place, b"").expect("a file of a temporary folder can be made");
+    fs::set_permissions(folder, Permissions::from_mode(0o755)).expect("the owner may change them");
+    place
 }
 
 /// Whether this process may make devices and mounts.
