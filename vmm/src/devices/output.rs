@@ -11,7 +11,7 @@ pub const CAPACITY: u32 = 64 * 1024;
 /// The ring. Positions count bytes since the start, modulo 2^32.
 #[derive(Debug)]
 pub struct Output {
-    bytes: Box<[AtomicU8]>,
+    bytes: [AtomicU8; CAPACITY as usize],
     /// Position behind the last byte written; only the producer stores it.
     head: AtomicU32,
     /// Position of the next byte to take; only the consumer stores it. Also the futex word on which a producer
@@ -27,8 +27,16 @@ pub struct Output {
 
 impl Default for Output {
     fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Output {
+    /// An empty ring. It is all zeros, so that a static one takes no memory where no output has come by.
+    #[expect(clippy::large_stack_arrays, reason = "a static is not built on a stack")]
+    pub const fn new() -> Self {
         Self {
-            bytes: (0..CAPACITY).map(|_| AtomicU8::new(0)).collect(),
+            bytes: [const { AtomicU8::new(0) }; CAPACITY as usize],
             head: AtomicU32::new(0),
             tail: AtomicU32::new(0),
             room_wanted: AtomicBool::new(false),
@@ -36,9 +44,7 @@ impl Default for Output {
             lost: AtomicU64::new(0),
         }
     }
-}
 
-impl Output {
     fn cell(&self, position: u32) -> &AtomicU8 {
         &self.bytes[(position % CAPACITY) as usize]
     }

@@ -113,6 +113,9 @@ fn look_up_points(wanted: bool) -> Result<Points, String> {
         .map_err(|error| error.to_string())
 }
 
+/// A process runs one guest.
+static OUTPUT: Output = Output::new();
+
 fn start(machine: Machine, settings: Settings, points: Result<Points, String>) -> Result<Monitor, Error> {
     let fencing = settings.fencing;
     let bells = Bells::new()?;
@@ -127,7 +130,7 @@ fn start(machine: Machine, settings: Settings, points: Result<Points, String>) -
     let vm: &'static VmFd = Box::leak(Box::new(machine.vm));
     // So does its memory, whose owner would unmap it.
     std::mem::forget(machine.memory);
-    let output: &'static Output = Box::leak(Box::default());
+    let output = &OUTPUT;
     let ports = Ports::new(Serial::new(output), settings.exit_port);
     let shared = Shared::new(machine.vcpus.len(), output, ports);
 
