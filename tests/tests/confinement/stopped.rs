@@ -52,6 +52,7 @@ fn wait_until_it_waits(run: &Run, name: &str, call: libc::c_long) -> Thread {
     let calls = [call, libc::SYS_restart_syscall];
     wait::until(&format!("{name} waits in system call {call}"), || {
         let thread = procfs::find(run.pid(), name)?;
+        assert_ne!(thread.state, 'Z', "{name} has ended: {}", run.stderr());
         thread.sleeps_in().filter(|call| calls.contains(call)).map(|_| thread)
     })
 }
