@@ -1,6 +1,9 @@
 //! A panic in a fenced thread: reported with message and place, and no guest output is lost.
 
-use ringfence_tests::run::{self, Ended};
+use ringfence_tests::binary;
+use ringfence_tests::run::{self, Ended, Run};
+
+use crate::stopped::wait_until_main_waits_for_output;
 
 /// The guest says this, leaves 200 times for nothing, and says it is at its end.
 const BEGIN: &str = "exits: begin, 200 port exits";
@@ -49,6 +52,31 @@ fn all_that_the_guest_wrote_before_a_panic_is_written() {
     assert_eq!(lines(&panicked), [BEGIN]);
     let refused = exits(&format!("rf-vcpu0:getpid@{IN_THE_MIDDLE}"), &[]).expect_code(148);
     assert_eq!(lines(&refused), [BEGIN]);
+}
+
+/// More than a pipe takes, less than the pipe and the monitor's ring.
+const WAITING_KIB: u64 = 80;
+
+/// Exits to user space of the guest that writes so many KiB.
+fn exits_of_flood(kib: u64) -> u64 {
+    let mut run = run::guest(["flood", "--cmdline", &kib.to_string(), "--json"]);
+    run.close_stdin();
+    run.wait().expect_code(0).report()["vcpu_exits"][0].as_u64().expect("a number of exits")
+}
+
+#[test]
+fn output_that_nobody_has_taken_yet_survives_a_panic_and_a_refused_call() {
+    let exits = WAITING_KIB * (exits_of_flood(2) - exits_of_flood(1));
+    for (deed, code) in [("panic", 1), ("getpid", 148)] {
+        let deed = format!("rf-vcpu0:{deed}@{exits}");
+        let arguments = ["flood", "--cmdline", "96", "--provoke", &deed];
+        let run = Run::start_unread(run::run_command(binary::provoking()).args(arguments));
+        wait_until_main_waits_for_output(&run);
+        let written = run.wait().expect_code(code).stdout.len() as u64;
+        // The exits before the first byte, and those to ask for room, round it down.
+        let expected = WAITING_KIB * 1024;
+        assert!((expected - 32..=expected).contains(&written), "{deed}: {written} of {expected} bytes");
+    }
 }
 
 /// Whoever panics, what is written is what the guest has said so far: nothing in it is missing.

@@ -123,15 +123,20 @@ fn threads_that_wait_for_room_go_on_after_stops() {
 /// More than the pipe takes; the ring takes the rest.
 const SMALL_FLOOD_KIB: usize = 96;
 
-#[test]
-fn main_that_waits_for_the_last_output_goes_on_after_stops() {
-    let run = flood(SMALL_FLOOD_KIB);
-    // A timed wait has a third argument, an untimed one has none.
+/// The run is at its end but for the output that nobody takes: main waits with a timeout, its third argument.
+pub(crate) fn wait_until_main_waits_for_output(run: &Run) {
     wait::until("main waits with a timeout", || {
         let main = procfs::find(run.pid(), "rf-main")?;
+        assert_ne!(main.state, 'Z', "main has ended: {}", run.stderr());
         let arguments = main.arguments_of_sleep()?;
         (main.sleeps_in() == Some(libc::SYS_ppoll) && arguments[2] != 0).then_some(())
     });
+}
+
+#[test]
+fn main_that_waits_for_the_last_output_goes_on_after_stops() {
+    let run = flood(SMALL_FLOOD_KIB);
+    wait_until_main_waits_for_output(&run);
     trace_each(&run, ENDED);
     stop_all(&run, ENDED);
     assert_is_whole(&run.wait().expect_code(0).output(), SMALL_FLOOD_KIB);
