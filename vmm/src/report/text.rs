@@ -73,6 +73,8 @@ fn violation(violation: &Violation) -> String {
 /// The confinement table, in lines of at most `width` columns.
 pub fn table(ended: &Ended, width: u16) -> String {
     let mut table = Table::new();
+    // One more: the space behind the last column, which is cut off below.
+    let width = width.saturating_add(1);
     table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Dynamic).set_width(width);
     table.set_header(["thread", "role", "tier", "BPF instr.", "fds", "calls used of allowed", "violations"]);
     for line in &ended.threads {
