@@ -8,7 +8,7 @@ use ringfence_benches::contest::{Contest, Contestant};
 use ringfence_benches::report::Report;
 use ringfence_benches::table::{NANOSECONDS, Table};
 use ringfence_benches::variant::{self, Variant};
-use ringfence_benches::vcpu::{Kind, VcpuThread};
+use ringfence_benches::vcpu::{self, Guest, Kind, VcpuThread};
 
 /// One of the two ways to come back from `KVM_RUN`.
 struct Path {
@@ -32,7 +32,7 @@ const PATHS: [Path; 2] = [
 
 fn main() {
     let variants = or_stop(variant::all());
-    let threads: Vec<_> = variants.iter().map(|variant| or_stop(VcpuThread::start(variant.hold))).collect();
+    let threads = or_stop(start_threads(&variants));
     let mut criterion = Criterion::default().configure_from_args();
     let mut report = Report::new("exit_path");
     for path in &PATHS {
@@ -44,11 +44,27 @@ fn main() {
     println!("{report}");
 }
 
-fn contest<'a>(path: &Path, variants: &[Variant], threads: &'a [VcpuThread]) -> Contest<'a> {
+/// So many guests, each with a thread for every variant: what is found shall not be one machine's peculiarity.
+const GUESTS: usize = 4;
+
+/// For each variant a thread for each guest.
+fn start_threads(variants: &[Variant]) -> Result<Vec<Vec<VcpuThread>>, vcpu::Error> {
+    let guests = (0..GUESTS).map(|_| Guest::new()).collect::<Result<Vec<_>, _>>()?;
+    let start =
+        |variant: &Variant| guests.iter().map(|&guest| VcpuThread::start(guest, variant.hold)).collect();
+    variants.iter().map(start).collect()
+}
+
+/// Each round is done by the next guest's threads.
+fn contest<'a>(path: &Path, variants: &[Variant], threads: &'a [Vec<VcpuThread>]) -> Contest<'a> {
     let (kind, calls) = (path.kind, path.calls_per_block);
-    let contestant = |(variant, thread): (&Variant, &'a VcpuThread)| Contestant {
-        name: variant.name,
-        block: Box::new(move || nanoseconds(or_stop(thread.block(kind, calls))) / f64::from(calls)),
+    let contestant = |(variant, threads): (&Variant, &'a Vec<VcpuThread>)| {
+        let mut turns = threads.iter().cycle();
+        let block = move || {
+            let time = turns.next().map(|thread| or_stop(thread.block(kind, calls))).unwrap_or_default();
+            nanoseconds(time) / f64::from(calls)
+        };
+        Contestant { name: variant.name, block: Box::new(block) }
     };
     Contest::new(variants.iter().zip(threads).map(contestant).collect(), u64::from(calls))
 }
