@@ -6,15 +6,16 @@ use std::process::ExitCode;
 use clap::Parser;
 use ringfence::cli::{self, Cli, Outcome};
 use ringfence::confine;
+use ringfence::report::exit_code;
 
 fn main() -> ExitCode {
     match cli::execute(Cli::parse()) {
         Ok(Outcome::Done) => ExitCode::SUCCESS,
-        Ok(Outcome::Deficient) => ExitCode::from(1),
+        Ok(Outcome::Deficient) => ExitCode::from(exit_code::ERROR),
         Ok(Outcome::Ended(code)) => confine::end_process(code),
         Err(error) => {
             eprintln!("ringfence: {error}");
-            ExitCode::from(1)
+            ExitCode::from(exit_code::ERROR)
         }
     }
 }

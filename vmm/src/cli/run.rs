@@ -13,6 +13,7 @@ use crate::confine::{Fencing, OnViolation, Tier};
 use crate::machine::{Config, HugePages, Image, QuirkChoice};
 use crate::report::{self, Ended, exit_code};
 use crate::role::start::{self, Settings};
+use crate::role::terminal;
 
 /// Arguments of `run`.
 #[derive(Clone, Debug, Default, clap::Args)]
@@ -170,13 +171,15 @@ pub fn run(args: &Args) -> Result<Outcome, Error> {
     })?;
     print(&ended, args, width);
     let code = exit_code::of(&ended.cause);
-    match write_report(&ended) {
-        Ok(()) => Ok(Outcome::Ended(code)),
+    let code = match write_report(&ended) {
+        Ok(()) => code,
         Err(errno) => {
             let _ = writeln!(io::stderr(), "ringfence: the report could not be written: {errno}");
-            Ok(Outcome::Ended(if code == exit_code::GUEST_ENDED { exit_code::ERROR } else { code }))
+            if code == exit_code::GUEST_ENDED { exit_code::ERROR } else { code }
         }
-    }
+    };
+    terminal::restore_stdout();
+    Ok(Outcome::Ended(code))
 }
 
 /// An embedded guest by its name, else a path; a path with a slash is never taken for a name.
@@ -220,7 +223,8 @@ impl ReportFile {
             Err(error) => error,
         };
         let opened = match refused.kind() {
-            io::ErrorKind::AlreadyExists => File::create(path),
+            // Emptied when there is something to write: a run that does not come to be leaves the older report.
+            io::ErrorKind::AlreadyExists => File::options().write(true).open(path),
             _ => Err(refused),
         };
         opened

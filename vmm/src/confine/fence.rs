@@ -71,6 +71,8 @@ impl<R: Role> Unfenced<R> {
         // SAFETY: the same promise, given by the caller.
         unsafe { table::take_own(placements) }?;
         self.0.record.set_farewell(farewell);
+        // From here on a panic can be told to main, and its usual words would go to /dev/null.
+        sigsys::attend(self.0.record);
         Ok(Slotted(self.0))
     }
 }
@@ -95,7 +97,6 @@ impl<R: Role> Slotted<R> {
     /// See [`install::Error`].
     pub fn fence(self) -> Result<Fenced<R>, Error> {
         let hold = self.0.fencing.hold(R::POLICY);
-        sigsys::attend(self.0.record);
         futex::find_clock();
         // A strict-mode thread may not wake anybody by futex, so main looks for its phase by itself.
         if matches!(hold, Hold::Strict) {

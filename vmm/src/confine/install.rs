@@ -3,7 +3,8 @@
 use rustix::io::Errno;
 use rustix::thread::SecureComputingMode;
 use seccomp_policies::bpf::Instruction;
-use seccomp_policies::embed::{self, Embedded, Programs};
+use seccomp_policies::embed::{self, Embedded};
+use seccomp_policies::language;
 
 /// `--tier`: which of the kernel's mechanisms holds the filter roles. The console is in strict mode in all but
 /// `None`.
@@ -55,13 +56,23 @@ pub enum Hold {
 impl Fencing {
     /// What holds a thread with this policy.
     pub fn hold(self, policy: &'static Embedded) -> Hold {
-        let variants = match (self.tier, &policy.programs) {
-            (Tier::None, _) => return Hold::Unconfined,
-            (_, Programs::Strict) => return Hold::Strict,
-            (Tier::Filter, Programs::Filter { filter, .. }) => filter,
-            (Tier::Bitmask, Programs::Filter { bitmask, .. }) | (_, Programs::Bitmask(bitmask)) => bitmask,
+        let tier = match self.tier {
+            Tier::None => return Hold::Unconfined,
+            Tier::Filter => language::Tier::Filter,
+            Tier::Bitmask => language::Tier::Bitmask,
         };
-        Hold::Program(variants.get(self.on_violation.into()))
+        match policy.variants(tier) {
+            None => Hold::Strict,
+            Some(variants) => Hold::Program(variants.get(self.on_violation.into())),
+        }
+    }
+}
+
+impl Fencing {
+    /// Whether a refused call becomes known to the monitor. Under `errno` and `log` it passes unseen, and without a
+    /// tier nothing is refused.
+    pub fn tells_violations(self) -> bool {
+        self.tier != Tier::None && matches!(self.on_violation, OnViolation::Trap | OnViolation::Kill)
     }
 }
 

@@ -5,8 +5,9 @@ use std::mem::MaybeUninit;
 use std::os::fd::{FromRawFd, OwnedFd};
 use std::sync::OnceLock;
 
-/// Interrupts `KVM_RUN`. Named in main's policy.
-pub const KICK: libc::c_int = libc::SIGUSR1;
+/// Interrupts `KVM_RUN`. Named in main's policy. A signal that is ignored by default: the rule cannot say to whom it
+/// is sent, so a main that an attacker has taken over could send it to any process of the user, without effect.
+pub const KICK: libc::c_int = libc::SIGURG;
 
 /// Signals that end a run in good order, unless whoever started the program has it ignore them.
 const ENDING: [libc::c_int; 4] = [libc::SIGINT, libc::SIGTERM, libc::SIGHUP, libc::SIGQUIT];

@@ -5,7 +5,6 @@ use std::os::fd::{AsRawFd, FromRawFd, IntoRawFd, OwnedFd, RawFd};
 
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
-use rustix::thread::UnshareFlags;
 
 use super::bell::Slot;
 
@@ -28,13 +27,22 @@ pub enum Error {
     #[error("no descriptor lies at slot {0}, where one was expected")]
     Missing(RawFd),
     /// A call of the kernel failed.
-    #[error("{call} failed while the thread made its own descriptor table: {errno}")]
+    #[error("{call} failed while the thread made its own descriptor table: {errno}{}", remedy(*errno))]
     Call {
         /// The system call.
         call: &'static str,
         /// Its error.
         errno: Errno,
     },
+}
+
+fn remedy(errno: Errno) -> &'static str {
+    match errno {
+        Errno::NOSYS => "; use Linux 5.9 or later",
+        Errno::PERM => "; a filter around this process refuses it: allow close_range",
+        Errno::MFILE => "; raise the limit of open files (ulimit -n)",
+        _ => "",
+    }
 }
 
 fn call<T>(name: &'static str, result: Result<T, Errno>) -> Result<T, Error> {
@@ -58,8 +66,8 @@ pub unsafe fn take_own(placements: &[Placement]) -> Result<(), Error> {
     if let Some(twice) = twice(placements) {
         return Err(Error::Twice(twice));
     }
-    // SAFETY: only the descriptor table is unshared; the caller answers for values that hold numbers of the old one.
-    call("unshare(CLONE_FILES)", unsafe { rustix::thread::unshare_unsafe(UnshareFlags::FILES) })?;
+    // A range above every number: nothing is closed yet. Not `unshare`, which the profiles of container engines refuse.
+    close_range(NO_NUMBER, NO_NUMBER, CLOSE_RANGE_UNSHARE)?;
     // First out of the way, above every number that is in use or wanted, then down to the slots: so no order of
     // moves can overwrite a descriptor that is still needed.
     let above =
@@ -68,14 +76,14 @@ pub unsafe fn take_own(placements: &[Placement]) -> Result<(), Error> {
     for placement in placements {
         parked.push((duplicate_above(placement.from, above)?, placement.slot));
     }
-    close_range(0, above - 1)?;
-    fill_standard()?;
+    close_range(0, above.unsigned_abs() - 1, 0)?;
+    fill_standard(placements)?;
     for (descriptor, slot) in parked {
         place(&descriptor, slot)?;
         // Closed with all others above.
         std::mem::forget(descriptor);
     }
-    close_range(above, RawFd::MAX)?;
+    close_range(above.unsigned_abs(), NO_NUMBER, 0)?;
     for number in 3..above {
         if !placements.iter().any(|placement| placement.slot == number) {
             debug_assert!(!is_open(number), "descriptor {number} is open and has no slot");
@@ -100,12 +108,15 @@ fn duplicate_above(number: RawFd, above: RawFd) -> Result<OwnedFd, Error> {
     Ok(unsafe { OwnedFd::from_raw_fd(duplicate) })
 }
 
-fn fill_standard() -> Result<(), Error> {
+fn fill_standard(placements: &[Placement]) -> Result<(), Error> {
+    if STANDARD.into_iter().all(|number| placements.iter().any(|placement| placement.slot == number)) {
+        return Ok(());
+    }
     let null = call(
         "open(/dev/null)",
         rustix::fs::open("/dev/null", OFlags::RDWR | OFlags::CLOEXEC, Mode::empty()),
     )?;
-    // The table is empty, so the lowest number is 0; it stays where it is.
+    // The table is empty below, so the lowest number is 0. A placed descriptor takes the place of this one later.
     debug_assert_eq!(null.as_raw_fd(), *STANDARD.start());
     for number in STANDARD.skip(1) {
         place(&null, number)?;
@@ -122,10 +133,14 @@ fn place(descriptor: &OwnedFd, slot: RawFd) -> Result<(), Error> {
     }
 }
 
-fn close_range(first: RawFd, last: RawFd) -> Result<(), Error> {
+/// Above every descriptor number: they are not negative as a C `int`.
+const NO_NUMBER: u32 = u32::MAX;
+/// Gives the calling thread a table of its own first: Linux `include/uapi/linux/close_range.h`, since 5.9.
+const CLOSE_RANGE_UNSHARE: u32 = 1 << 1;
+
+fn close_range(first: u32, last: u32, flags: u32) -> Result<(), Error> {
     // SAFETY: close_range takes integers; the caller of `take_own` answers for owners of what is closed.
-    let result =
-        unsafe { libc::syscall(libc::SYS_close_range, first.unsigned_abs(), last.unsigned_abs(), 0) };
+    let result = unsafe { libc::syscall(libc::SYS_close_range, first, last, flags) };
     if result != 0 {
         return Err(Error::Call { call: "close_range", errno: last_errno() });
     }

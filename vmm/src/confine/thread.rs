@@ -7,7 +7,7 @@
 use std::convert::Infallible;
 use std::io;
 use std::sync::atomic::Ordering;
-use std::sync::mpsc::{self, Receiver};
+use std::sync::mpsc::{self, Receiver, TryRecvError};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -44,8 +44,8 @@ pub enum Error {
         /// What it said.
         reason: Box<dyn std::error::Error + Send + Sync>,
     },
-    /// It ended, panicked or was refused a call before it was ready.
-    #[error("thread {name} was not ready after {} s", FENCE_LIMIT.as_secs())]
+    /// It ended before it was ready, or is not ready yet.
+    #[error("thread {name} was not ready within {} s, or ended before", FENCE_LIMIT.as_secs())]
     Silent {
         /// The thread's name.
         name: String,
@@ -98,7 +98,7 @@ pub fn first<R: Role>(name: &str, fencing: Fencing) -> (Unfenced<R>, &'static Re
 }
 
 impl Started {
-    /// Waits until the thread is under its filter.
+    /// Waits until the thread is under its filter, or has told main by its bell why it is not.
     ///
     /// # Errors
     /// [`Error::Role`] with what the thread said, or [`Error::Silent`].
@@ -107,8 +107,11 @@ impl Started {
         let limit = Instant::now() + FENCE_LIMIT;
         let word = self.record.phase_word();
         while word.load(Ordering::SeqCst) == Phase::Starting as u32 {
-            if let Ok(reason) = self.failure.try_recv() {
-                return Err(Error::Role { name: name(), reason });
+            match self.failure.try_recv() {
+                Ok(reason) => return Err(Error::Role { name: name(), reason }),
+                // It ended without a word: a panic before it had a table, which has been told where it happened.
+                Err(TryRecvError::Disconnected) => return Err(Error::Silent { name: name() }),
+                Err(TryRecvError::Empty) => {}
             }
             if Instant::now() > limit {
                 return Err(Error::Silent { name: name() });

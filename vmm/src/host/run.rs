@@ -97,7 +97,7 @@ fn seccomp(host: &Host) -> Check {
     let name = "seccomp filters";
     if actions.is_empty() {
         return Check::ok(Job::Run, name, "the kernel has none", "threads cannot be confined")
-            .lack(State::Missing, "use a kernel with CONFIG_SECCOMP_FILTER, 4.14 or later");
+            .lack(State::Missing, "use a kernel with CONFIG_SECCOMP_FILTER, 5.9 or later");
     }
     if lacking.is_empty() {
         return Check::ok(
@@ -109,7 +109,7 @@ fn seccomp(host: &Host) -> Check {
     }
     let meaning = "these ways to meet a violation do not work";
     Check::ok(Job::Run, name, format!("no action {}", lacking.join(", ")), meaning)
-        .lack(State::Missing, "use a kernel of 4.14 or later")
+        .lack(State::Missing, "use Linux 5.9 or later")
 }
 
 fn landlock(host: &Host) -> Check {

@@ -23,7 +23,8 @@ pub struct Needed {
     pub purpose: &'static str,
 }
 
-/// Every capability that a machine cannot do without; each is there on any x86 kernel since 4.11.
+/// Every capability that a machine cannot do without; each is there on any x86 kernel since 4.11. (The
+/// threads' descriptor tables need 5.9, so that is what errors advise.)
 pub const NEEDED: [Needed; 9] = [
     needed(Cap::UserMemory, "KVM_CAP_USER_MEMORY", "to give the guest memory"),
     needed(Cap::Irqchip, "KVM_CAP_IRQCHIP", "for the interrupt controllers"),
@@ -47,7 +48,7 @@ const LOAD_MODULE: &str = "load the module (modprobe kvm_intel or kvm_amd), turn
 const JOIN_GROUP: &str = "add the user to the device's group (usually `usermod -aG kvm USER`, then log in again) or \
                           run as root";
 /// What to do with a KVM that is too old, or none.
-const NEWER_KERNEL: &str = "use Linux 4.11 or later";
+const NEWER_KERNEL: &str = "use Linux 5.9 or later";
 
 /// Why KVM cannot be used.
 #[derive(Debug, thiserror::Error)]

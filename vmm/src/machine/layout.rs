@@ -59,8 +59,6 @@ pub const KVM_TSS: u64 = 0xfffb_d000;
 /// Bytes of the pages that KVM keeps for itself: identity map and TSS.
 pub const KVM_PAGES_SIZE: u64 = 4 * PAGE_SIZE;
 
-/// Interrupt line of the first serial port on every PC.
-pub const SERIAL_IRQ: u32 = 4;
 /// Pins of KVM's in-kernel I/O APIC (`IOAPIC_NUM_PINS`, Linux arch/x86/kvm/ioapic.h).
 pub const IOAPIC_PINS: u8 = 24;
 

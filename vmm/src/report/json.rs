@@ -16,6 +16,8 @@ pub fn report(ended: &Ended) -> Value {
         "message": text::ending(ended),
         "violation": violation(&ended.cause),
         "unwritten_bytes": ended.unwritten,
+        "output_error": ended.output_error,
+        "quirk": ended.quirk.as_ref().map(|quirk| json!({ "name": quirk.name, "added": quirk.added })),
         "vcpu_exits": ended.exits,
         "allocations_in_sealed_threads": ended.reserve_allocations,
         "calls_not_counted_because": ended.not_counted,

@@ -103,8 +103,17 @@ pub struct ThreadLine {
     pub used: Used,
     /// Distinct calls that its policy allows.
     pub allowed: usize,
-    /// Calls that it was refused.
-    pub violations: usize,
+    /// Calls that it was refused; `None` where refusals are not told (`--on-violation errno` and `log`, `--tier none`).
+    pub violations: Option<usize>,
+}
+
+/// A peculiarity of the host that the machine was built for.
+#[derive(Debug)]
+pub struct QuirkNote {
+    /// Its name, as `--quirk` takes it.
+    pub name: &'static str,
+    /// What the kernel was told because of it, beyond what the user gave.
+    pub added: Option<String>,
 }
 
 /// A run at its end.
@@ -118,6 +127,10 @@ pub struct Ended {
     pub not_counted: Option<String>,
     /// Bytes of the guest's output that could not be written.
     pub unwritten: u64,
+    /// The error number of the write that failed.
+    pub output_error: Option<i32>,
+    /// What this host's KVM needed.
+    pub quirk: Option<QuirkNote>,
     /// Exits to user space of each vCPU.
     pub exits: Vec<u64>,
     /// Allocations by threads that must not allocate: 0 unless one of them panicked.

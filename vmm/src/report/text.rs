@@ -1,10 +1,11 @@
 //! The report for a person: a sentence or two on why the run ended, then the confinement table.
 
 use std::fmt::Write as _;
+use std::io;
 
 use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
 
-use super::{Cause, Ended, ThreadLine, Used, Violation};
+use super::{Cause, Ended, QuirkNote, ThreadLine, Used, Violation};
 use crate::confine::signals;
 use crate::machine::exit::End;
 
@@ -15,6 +16,9 @@ pub fn ending(ended: &Ended) -> String {
         let _ = write!(text, "; {} of the guest's output lost", bytes(ended.unwritten));
     } else if ended.unwritten > 0 {
         let _ = write!(text, "\n{} of the guest's output not written", bytes(ended.unwritten));
+        if let Some(errno) = ended.output_error {
+            let _ = write!(text, ": {}", io::Error::from_raw_os_error(errno));
+        }
     }
     text
 }
@@ -52,7 +56,7 @@ fn cause(cause: &Cause) -> String {
              rt_sigreturn, and it called something else"
         ),
         Cause::Output { errno } => {
-            let reason = std::io::Error::from_raw_os_error(*errno);
+            let reason = io::Error::from_raw_os_error(*errno);
             format!("standard output takes no more ({reason}), so the run was ended")
         }
         Cause::Signal(signal) => format!("ended by {}", signals::name(*signal)),
@@ -93,6 +97,12 @@ pub fn table(ended: &Ended, width: u16) -> String {
     if let Some(reason) = &ended.not_counted {
         let _ = writeln!(text, "calls not counted: {reason}");
     }
+    if ended.threads.iter().any(|line| line.violations.is_none()) {
+        text.push_str("violations are not counted under --tier none, --on-violation errno and log\n");
+    }
+    if let Some(QuirkNote { name, added: Some(added) }) = &ended.quirk {
+        let _ = writeln!(text, "for this host's KVM ({name}) the kernel was also told: {added}");
+    }
     text
 }
 
@@ -109,6 +119,6 @@ fn row(line: &ThreadLine) -> [String; 7] {
         number(line.instructions),
         number(line.descriptors),
         used,
-        line.violations.to_string(),
+        number(line.violations),
     ]
 }

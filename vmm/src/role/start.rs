@@ -19,7 +19,7 @@ use crate::devices::output::Output;
 use crate::devices::ports::Ports;
 use crate::devices::serial::{self, Serial};
 use crate::machine::{BuildError, Config, Machine};
-use crate::report::Ended;
+use crate::report::{Ended, QuirkNote};
 
 /// How a run is held and watched.
 #[derive(Debug)]
@@ -85,19 +85,20 @@ impl Bells {
 }
 
 /// Runs a machine to its end. Afterwards the calling thread is fenced: it may write its report and end the process
-/// by [`confine::end_process`], and nothing else.
+/// by [`confine::end_process`], after [`terminal::restore_stdout`], and nothing else.
 ///
 /// # Errors
 /// See [`Error`]. After an error the calling thread is not fenced, but the process may have fenced threads, which
 /// wait for its end.
 pub fn run(config: &Config, settings: Settings) -> Result<Ended, Error> {
     confine::reserve::use_heap_alone();
+    let points = look_up_points(settings.count_calls);
+    // Signals still do what they usually do: reading a large kernel can be interrupted.
+    let machine = Machine::build(config)?;
     signals::block_all();
     signals::know_process();
     prepare("installing the SIGSYS handler", sigsys::handle())?;
     prepare("installing the handler of the vCPUs' kick", signals::handle_kick())?;
-    let points = look_up_points(settings.count_calls);
-    let machine = Machine::build(config)?;
     panic::hook();
     let result = start(machine, settings, points).map(Monitor::attend);
     // Before the first message, which expects a terminal in its usual mode.
@@ -114,10 +115,13 @@ fn look_up_points(wanted: bool) -> Result<Points, String> {
 }
 
 /// A process runs one guest.
-static OUTPUT: Output = Output::new();
+pub(super) static OUTPUT: Output = Output::new();
 
 fn start(machine: Machine, settings: Settings, points: Result<Points, String>) -> Result<Monitor, Error> {
     let fencing = settings.fencing;
+    let quirk = machine
+        .quirk
+        .map(|quirk| QuirkNote { name: quirk.name(), added: machine.command_line.added.clone() });
     let bells = Bells::new()?;
     let is_terminal = prepare("preparing the terminal", terminal::prepare())?;
     let irq = machine.vm.register_irqfd(&bells.serial_irq, serial::IRQ);
@@ -153,11 +157,16 @@ fn start(machine: Machine, settings: Settings, points: Result<Points, String>) -
         vm: vm.as_raw_fd(),
         vcpus: machine.vcpus.into_iter().map(own_number).collect::<Result<_, _>>()?,
     };
-    let placed = main::take_slots(unfenced, &descriptors)?;
-    // Their numbers mean something else from here on, or nothing, and they would close them.
+    if let Some(report) = &settings.report {
+        // Only now is there something to put in the place of an older report. A pipe has no length to set.
+        let _ = report.set_len(0);
+    }
+    let placed = main::take_slots(unfenced, &descriptors);
+    // Their numbers mean something else from here on, or nothing, and they would close them: also after an error.
     std::mem::forget((bells, signals, console_exit, settings.report));
+    let placed = placed?;
     let records = std::iter::once(main_record).chain(threads.iter().map(|thread| thread.record)).collect();
-    Ok(Monitor::fence(placed, vm, shared, records, points, fencing)?)
+    Ok(Monitor::fence(placed, vm, shared, records, points, fencing, quirk)?)
 }
 
 /// A descriptor of the vCPU that nothing owns: the value that owned one, and a mapping, is dropped.

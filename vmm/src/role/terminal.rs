@@ -28,20 +28,19 @@ pub fn prepare() -> Result<bool, Errno> {
     let terminal = in_foreground().then(|| termios::tcgetattr(stdin())).transpose()?;
     let stdout_flags =
         rustix::fs::fcntl_getfl(stdout()).ok().filter(|flags| flags.contains(OFlags::NONBLOCK));
-    if let Some(flags) = stdout_flags {
+    // A second run in one process would find it set, with the same contents.
+    let changed = CHANGED.get_or_init(|| Changed { terminal, stdout_flags });
+    if let Some(flags) = changed.stdout_flags {
         rustix::fs::fcntl_setfl(stdout(), flags.difference(OFlags::NONBLOCK))?;
     }
-    let is_terminal = terminal.is_some();
-    if let Some(before) = &terminal {
+    if let Some(before) = &changed.terminal {
         let mut raw = before.clone();
         raw.make_raw();
         // A guest may end its lines with a newline alone; and QEMU's users expect it so.
         raw.output_modes |= before.output_modes & (OutputModes::OPOST | OutputModes::ONLCR);
         termios::tcsetattr(stdin(), OptionalActions::Now, &raw)?;
     }
-    // A second run in one process would find it set, with the same contents.
-    let _ = CHANGED.set(Changed { terminal, stdout_flags });
-    Ok(is_terminal)
+    Ok(changed.terminal.is_some())
 }
 
 fn in_foreground() -> bool {
@@ -49,15 +48,18 @@ fn in_foreground() -> bool {
         && termios::tcgetpgrp(stdin()).is_ok_and(|foreground| foreground == rustix::process::getpgrp())
 }
 
-/// Puts back what [`prepare`] has changed. Allocates nothing; may be called more than once, also by a signal
-/// handler of main.
+/// Puts the terminal's mode back. Allocates nothing; may be called more than once, also by a signal handler of main.
 pub fn restore() {
-    let Some(changed) = CHANGED.get() else { return };
     // Nothing is left to do where the terminal is gone.
-    if let Some(before) = &changed.terminal {
+    if let Some(before) = CHANGED.get().and_then(|changed| changed.terminal.as_ref()) {
         let _ = termios::tcsetattr(stdin(), OptionalActions::Now, before);
     }
-    if let Some(flags) = changed.stdout_flags {
+}
+
+/// Puts the file status flags of standard output back: after the last message, since standard error is often the
+/// same open file, and a message must not be cut short. Otherwise like [`restore`].
+pub fn restore_stdout() {
+    if let Some(flags) = CHANGED.get().and_then(|changed| changed.stdout_flags) {
         let _ = rustix::fs::fcntl_setfl(stdout(), flags);
     }
 }

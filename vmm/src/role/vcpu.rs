@@ -101,7 +101,10 @@ impl Cpu {
                     continue;
                 }
                 Exit::PortOut { port, size, data } => self.port_out(port, size, data),
-                Exit::PortIn { port, size, data } => self.port_in(port, size, data),
+                Exit::PortIn { port, size, data } => {
+                    self.port_in(port, size, data);
+                    None
+                }
                 Exit::MmioRead { data, .. } => {
                     Ports::read_unmapped(data);
                     None
@@ -132,7 +135,7 @@ impl Cpu {
         None
     }
 
-    fn port_in(&self, port: u16, size: u8, data: &mut [u8]) -> Option<Verdict> {
+    fn port_in(&self, port: u16, size: u8, data: &mut [u8]) {
         for element in data.chunks_mut(usize::from(size.max(1))) {
             for (port, value) in ports_from(port).zip(element) {
                 let (read, raised) = self.shared.ports.read(port);
@@ -140,7 +143,6 @@ impl Cpu {
                 self.ring(raised);
             }
         }
-        None
     }
 
     /// Output that finds no room makes the guest wait, not the other threads.

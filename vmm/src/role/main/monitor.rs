@@ -10,11 +10,11 @@ use kvm_ioctls::{VcpuFd, VmFd};
 use rustix::event::{PollFd, PollFlags, Timespec};
 use seccomp_policies::embed::Embedded;
 
-use super::{Main, Placed, last_words, policy_of, slot};
+use super::{Main, Placed, policy_of, slot};
 use crate::confine::install::Hold;
-use crate::confine::{self, Fenced, Fencing, Phase, Record, Slot, signals, sigsys, table};
+use crate::confine::{self, Fenced, Fencing, Phase, Record, Slot, signals, table};
 use crate::machine;
-use crate::report::{Cause, Ended, ThreadLine, Used, Violation};
+use crate::report::{Cause, Ended, QuirkNote, ThreadLine, Used, Violation, exit_code};
 use crate::role::calls::{self, Points, ThreadCounters};
 use crate::role::policies::console;
 use crate::role::shared::{Shared, VcpuState, Verdict};
@@ -33,6 +33,7 @@ pub struct Monitor {
     fencing: Fencing,
     /// Why calls are not counted, if they are not.
     not_counted: Option<String>,
+    quirk: Option<QuirkNote>,
 }
 
 /// A thread as main watches it.
@@ -59,6 +60,7 @@ impl Monitor {
         records: Vec<&'static Record>,
         points: Result<Points, String>,
         fencing: Fencing,
+        quirk: Option<QuirkNote>,
     ) -> Result<Self, confine::fence::Error> {
         let Placed { slotted, vcpus, console_exit, report } = placed;
         let vcpus = slot::VCPUS.take(vcpus).map(|slot| vcpu_at(vm, slot)).collect::<Result<_, _>>()?;
@@ -79,7 +81,6 @@ impl Monitor {
                 descriptors: table::count_of(record.tid()),
             })
             .collect();
-        sigsys::set_last_words(last_words);
         // The first hash table of a thread asks the kernel for random numbers; the report's tables come later.
         let _ = RandomState::new();
         Ok(Self {
@@ -91,6 +92,7 @@ impl Monitor {
             watched,
             fencing,
             not_counted,
+            quirk,
         })
     }
 
@@ -99,6 +101,11 @@ impl Monitor {
         self.shared.vcpus.iter().for_each(VcpuState::resume);
         let cause = self.wait();
         let unwritten = self.settle(&cause);
+        // A guest that ended well has not, for its user, when its last words are lost.
+        let cause = match self.shared.output.failure() {
+            Some(errno) if exit_code::of(&cause) == exit_code::GUEST_ENDED => Cause::Output { errno },
+            _ => cause,
+        };
         self.ended(cause, unwritten)
     }
 
@@ -203,7 +210,10 @@ impl Monitor {
                         None => Used::NotCounted,
                     },
                     allowed: thread.policy.calls.len(),
-                    violations: usize::from(violator.as_deref() == Some(&thread.record.name)),
+                    violations: self
+                        .fencing
+                        .tells_violations()
+                        .then(|| usize::from(violator.as_deref() == Some(&thread.record.name))),
                 }
             })
             .collect();
@@ -212,6 +222,8 @@ impl Monitor {
             threads,
             not_counted: self.not_counted,
             unwritten,
+            output_error: self.shared.output.failure(),
+            quirk: self.quirk,
             exits: self.shared.vcpus.iter().map(VcpuState::exits).collect(),
             reserve_allocations: confine::reserve::allocations(),
             report: self.report.then(|| self.fenced.slot(slot::REPORT)),

@@ -12,40 +12,52 @@ use crate::report::Cause;
 use crate::role::policies::vcpu;
 
 /// How often main looks whether the output has been written, while it waits for just that.
-const LOOK_AT_OUTPUT: Duration = Duration::from_millis(2);
+pub(super) const LOOK_AT_OUTPUT: Duration = Duration::from_millis(2);
 /// As much as main's policy lets it write to standard output at once.
 const LAST_CHUNK_BYTES: usize = 4096;
 /// How long a vCPU may take to leave the guest; it needs one exit.
 const PAUSE_LIMIT: Duration = Duration::from_millis(500);
+/// How many times a vCPU may be too slow. The first may have waited for room.
+const SLOW_PAUSES: u32 = 2;
 /// How long output may take to be written once the user has asked for the end.
-const LAST_OUTPUT_LIMIT: Duration = Duration::from_secs(1);
+pub(super) const LAST_OUTPUT_LIMIT: Duration = Duration::from_secs(1);
 
 impl Monitor {
     /// Brings the guest to a halt and lets the console thread write what the guest has said; gives the number of
     /// bytes that it could not.
+    ///
+    /// Output has all the time it needs, unless the user has asked for the end or asks now, by a signal. A vCPU has
+    /// not: one that is held by a debugger, or by a lock whose owner is parked, cannot be waited for.
     pub(super) fn settle(&mut self, cause: &Cause) -> u64 {
-        let mut hurried =
-            matches!(cause, Cause::Signal(_) | Cause::Left).then(|| Instant::now() + LAST_OUTPUT_LIMIT);
+        let hurried = matches!(cause, Cause::Signal(_) | Cause::Left);
+        let mut limit = hurried.then(|| Instant::now() + LAST_OUTPUT_LIMIT);
+        let mut slow_pauses = 0;
         loop {
             let paused = self.pause_vcpus();
-            while self.output_waits() {
-                // The user, by a further signal, or a console that is gone ends the waiting.
-                self.poll(Some(LOOK_AT_OUTPUT));
-                if self.console_gone().is_some() {
-                    self.write_last_output();
-                    hurried = Some(Instant::now());
-                }
-                if self.signal().is_some() {
-                    hurried = Some(Instant::now());
-                }
-                if hurried.is_some_and(|limit| Instant::now() >= limit) {
-                    return u64::from(self.shared.output.waiting());
-                }
+            slow_pauses += u32::from(!paused);
+            self.wait_for_output(&mut limit);
+            // A vCPU that waited for room has got it by now, may have written more, and can be paused.
+            let halted = paused || slow_pauses == SLOW_PAUSES;
+            if limit.is_some_and(|limit| Instant::now() >= limit) || (halted && !self.output_waits()) {
+                return u64::from(self.shared.output.waiting()) + self.shared.output.lost();
             }
-            // A vCPU that waited for room has got it by now, and may have written more.
-            if paused && !self.output_waits() {
-                return self.shared.output.lost();
+        }
+    }
+
+    /// Waits until the ring is empty, or until `limit`, which a signal or the console's end set to now.
+    fn wait_for_output(&self, limit: &mut Option<Instant>) {
+        loop {
+            if self.console_gone().is_some() {
+                self.write_last_output();
+                *limit = Some(Instant::now());
             }
+            if self.signal().is_some() {
+                *limit = Some(Instant::now());
+            }
+            if !self.output_waits() || limit.is_some_and(|limit| Instant::now() >= limit) {
+                return;
+            }
+            self.poll(Some(LOOK_AT_OUTPUT));
         }
     }
 
