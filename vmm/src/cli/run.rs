@@ -157,6 +157,7 @@ pub fn run(args: &Args) -> Result<Outcome, Error> {
         fencing: Fencing { tier: args.tier, on_violation: args.on_violation },
         exit_port: args.exit_port,
         count_calls: args.count_calls || is_tour,
+        json: args.json,
         report: report.map(|report| report.file),
     };
     #[cfg(feature = "provoke")]

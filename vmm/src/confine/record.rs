@@ -163,9 +163,26 @@ impl Record {
 
     /// The panic's message and place.
     pub fn message(&self) -> String {
+        let mut message = String::new();
+        // A string takes everything.
+        let _ = self.write_message(&mut message);
+        message
+    }
+
+    /// Writes the panic's message and place, without an allocation of its own.
+    ///
+    /// # Errors
+    /// The writer's.
+    pub fn write_message(&self, into: &mut impl fmt::Write) -> fmt::Result {
         let length = self.message_length.load(Ordering::SeqCst).min(MESSAGE_BYTES);
-        let bytes: Vec<u8> = self.message[..length].iter().map(|byte| byte.load(Ordering::Relaxed)).collect();
-        String::from_utf8_lossy(&bytes).into_owned()
+        let mut bytes = [0; MESSAGE_BYTES];
+        for (byte, cell) in bytes.iter_mut().zip(&self.message[..length]) {
+            *byte = cell.load(Ordering::Relaxed);
+        }
+        for chunk in bytes[..length].utf8_chunks() {
+            into.write_str(chunk.valid())?;
+        }
+        Ok(())
     }
 }
 

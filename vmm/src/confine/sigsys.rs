@@ -5,12 +5,10 @@
 //! futex for ever, or `exit_group` in main.
 
 use std::cell::Cell;
-use std::fmt::Write as _;
 use std::io;
 use std::sync::OnceLock;
 
 use seccomp_policies::call::Call;
-use seccomp_policies::syscalls::{self, Arch};
 
 use super::bell::Slot;
 use super::record::{Farewell, Phase, Record};
@@ -24,18 +22,12 @@ thread_local! {
 /// `si_code` of a SIGSYS that seccomp caused: `SYS_SECCOMP`, Linux `include/uapi/asm-generic/siginfo.h`.
 const SYS_SECCOMP: libc::c_int = 1;
 
-/// What main does last when it is itself refused a call, or panics: puts the terminal back, says this text, and
-/// ends the process. Set once by main, before it fences itself.
-static LAST_WORDS: OnceLock<fn(&str, Ending) -> !> = OnceLock::new();
+/// What main does last when it is itself refused a call, or panics. Set once by main, before it has a table of its
+/// own.
+static LAST_WORDS: OnceLock<LastWords> = OnceLock::new();
 
-/// Why main ends the process by its last words.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Ending {
-    /// Main was refused a call.
-    Violation,
-    /// Main panicked, or got a SIGSYS from outside.
-    Failure,
-}
+/// Says why main cannot go on, from its record, and ends the process. Runs in a signal handler.
+pub type LastWords = fn(&'static Record, Phase) -> !;
 
 /// The part of `siginfo_t` that libc does not name, for SIGSYS: Linux `include/uapi/asm-generic/siginfo.h`.
 #[repr(C)]
@@ -59,7 +51,7 @@ pub fn handle() -> io::Result<()> {
 }
 
 /// Sets what main does last.
-pub fn set_last_words(last_words: fn(&str, Ending) -> !) {
+pub fn set_last_words(last_words: LastWords) {
     // A second set would be the same function.
     let _ = LAST_WORDS.set(last_words);
 }
@@ -120,49 +112,9 @@ pub(super) fn end(record: &'static Record, phase: Phase) -> ! {
                 unsafe { libc::syscall(libc::SYS_exit, 1) };
             }
         }
-        Farewell::EndProcess => main_ends(record, phase),
-    }
-}
-
-/// Text in a fixed buffer; what does not fit is dropped.
-struct FixedText {
-    bytes: [u8; 512],
-    length: usize,
-}
-
-impl std::fmt::Write for FixedText {
-    fn write_str(&mut self, text: &str) -> std::fmt::Result {
-        for (cell, &byte) in self.bytes.iter_mut().skip(self.length).zip(text.as_bytes()) {
-            *cell = byte;
-            self.length += 1;
+        Farewell::EndProcess => {
+            record.set_phase_quietly(phase);
+            LAST_WORDS.get().map_or_else(|| futex::park(), |last_words| last_words(record, phase))
         }
-        Ok(())
     }
-}
-
-fn main_ends(record: &'static Record, phase: Phase) -> ! {
-    let mut text = FixedText { bytes: [0; 512], length: 0 };
-    let who = format_args!("ringfence: {} ({})", record.name, record.role);
-    let (said, ending) = match phase {
-        Phase::Violated => (write_violation(&mut text, record), Ending::Violation),
-        Phase::Panicked => (writeln!(text, "{who} panicked: {}", record.message()), Ending::Failure),
-        _ => (writeln!(text, "{who} got a SIGSYS from outside"), Ending::Failure),
-    };
-    debug_assert!(said.is_ok(), "a fixed text takes everything");
-    let said = std::str::from_utf8(&text.bytes[..text.length]).unwrap_or("ringfence: main cannot go on\n");
-    match LAST_WORDS.get() {
-        Some(last_words) => last_words(said, ending),
-        None => futex::park(),
-    }
-}
-
-fn write_violation(text: &mut FixedText, record: &Record) -> std::fmt::Result {
-    let call = record.call();
-    let name = syscalls::by_number(Arch::X86_64, call.number).map_or("a call", |known| known.name);
-    write!(text, "ringfence: {} ({}) was refused {name}", record.name, record.role)?;
-    write!(text, " [number {}, arguments", call.number)?;
-    for argument in call.arguments {
-        write!(text, " {argument:#x}")?;
-    }
-    writeln!(text, "], called from {:#x}", call.instruction_pointer)
 }

@@ -113,6 +113,8 @@ pub struct Serial {
     /// Held by a vCPU thread for one access, by io for one [`Serial::feed`]; neither waits while it holds it.
     port: Mutex<Port>,
     output: &'static Output,
+    /// Outside the lock: main reads it, and may not wait for a thread that is parked inside.
+    panic_shown: AtomicBool,
 }
 
 impl Serial {
@@ -128,7 +130,7 @@ impl Serial {
         }
         uart.interrupt_evt().take();
         let port = Port { uart, interrupt_enable: 0, polls: 0, input_waits: false };
-        Self { port: Mutex::new(port), output }
+        Self { port: Mutex::new(port), output, panic_shown: AtomicBool::new(false) }
     }
 
     fn lock(&self) -> MutexGuard<'_, Port> {
@@ -161,6 +163,9 @@ impl Serial {
         port.polls = 0;
         // The transmitter never fails and neither does the trigger.
         let _ = port.uart.write(offset, value);
+        if port.uart.writer().panic_text.seen() {
+            self.panic_shown.store(true, Ordering::Relaxed);
+        }
         Ok(port.raised())
     }
 
@@ -179,7 +184,7 @@ impl Serial {
 
     /// Whether the console has shown the words of a Linux kernel panic.
     pub fn showed_panic(&self) -> bool {
-        self.lock().uart.writer().panic_text.seen()
+        self.panic_shown.load(Ordering::Relaxed)
     }
 }
 

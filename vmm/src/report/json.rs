@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::{Cause, Ended, ThreadLine, Used, Violation, exit_code, text};
 
 /// Version of the object's shape.
-const SCHEMA: u32 = 1;
+pub const SCHEMA: u32 = 1;
 
 /// The whole report.
 pub fn report(ended: &Ended) -> Value {

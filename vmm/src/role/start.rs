@@ -30,6 +30,8 @@ pub struct Settings {
     pub exit_port: bool,
     /// Whether the threads' calls are counted.
     pub count_calls: bool,
+    /// Whether the user wants words or JSON, for the words that main says itself when it cannot go on.
+    pub json: bool,
     /// An open file for the report, which main keeps.
     pub report: Option<File>,
 }
@@ -161,7 +163,7 @@ fn start(machine: Machine, settings: Settings, points: Result<Points, String>) -
         // Only now is there something to put in the place of an older report. A pipe has no length to set.
         let _ = report.set_len(0);
     }
-    let placed = main::take_slots(unfenced, &descriptors);
+    let placed = main::take_slots(unfenced, &descriptors, settings.json);
     // Their numbers mean something else from here on, or nothing, and they would close them: also after an error.
     std::mem::forget((bells, signals, console_exit, settings.report));
     let placed = placed?;

@@ -1,25 +1,20 @@
 //! The main thread: builds the machine's life around it, then waits, fenced, for its end.
 
+mod last_words;
 mod monitor;
 mod settle;
 
 use std::os::fd::RawFd;
-use std::time::Instant;
 
-use rustix::event::Timespec;
 use seccomp_policies::embed::Embedded;
 
 use super::policies::main::{POLICY, slot};
 use super::policies::{console, io, vcpu};
-use super::start::OUTPUT;
-use super::terminal;
-use crate::confine::sigsys::{self, Ending};
+use crate::confine::sigsys;
 use crate::confine::table::Placement;
 use crate::confine::{self, Farewell, Role, Slotted, Unfenced};
-use crate::report::exit_code;
 
 pub use monitor::Monitor;
-use settle::{LAST_OUTPUT_LIMIT, LOOK_AT_OUTPUT};
 
 /// The role.
 #[derive(Debug)]
@@ -65,15 +60,17 @@ pub struct Placed {
     report: bool,
 }
 
-/// Gives main its own table.
+/// Gives main its own table. `as_json`: how main says that it cannot go on itself.
 ///
 /// # Errors
 /// See [`confine::fence::Error`].
 pub fn take_slots(
     unfenced: Unfenced<Main>,
     descriptors: &Descriptors,
+    as_json: bool,
 ) -> Result<Placed, confine::fence::Error> {
-    sigsys::set_last_words(last_words);
+    last_words::set_format(as_json);
+    sigsys::set_last_words(last_words::speak);
     let standard = [
         Placement { from: libc::STDIN_FILENO, slot: slot::TERMINAL },
         Placement { from: libc::STDOUT_FILENO, slot: slot::STDOUT },
@@ -97,23 +94,5 @@ pub fn take_slots(
         vcpus: descriptors.vcpus.len(),
         console_exit: descriptors.console_exit.is_some(),
         report: descriptors.report.is_some(),
-    })
-}
-
-/// For main's own violation or panic: the one thread that cannot leave its report to another.
-fn last_words(text: &str, ending: Ending) -> ! {
-    if ending == Ending::Failure {
-        // The console thread goes on, so what the guest has said can be written.
-        let limit = Instant::now() + LAST_OUTPUT_LIMIT;
-        while OUTPUT.waiting() > 0 && Instant::now() < limit {
-            let _ = rustix::event::poll(&mut [], Timespec::try_from(LOOK_AT_OUTPUT).ok().as_ref());
-        }
-    }
-    terminal::restore();
-    let _ = rustix::io::write(rustix::stdio::stderr(), text.as_bytes());
-    terminal::restore_stdout();
-    confine::end_process(match ending {
-        Ending::Violation => exit_code::VIOLATION,
-        Ending::Failure => exit_code::ERROR,
     })
 }
