@@ -84,7 +84,7 @@ fn the_monitors_own_kick_from_outside_changes_nothing() {
     let vcpu = ringfence_tests::procfs::thread(run.pid(), "rf-vcpu0");
     for _ in 0..200 {
         // SAFETY: sends a signal to a thread of a child that was not waited for; takes integers.
-        let sent = unsafe { libc::syscall(libc::SYS_tgkill, run.pid(), vcpu.tid, libc::SIGUSR1) };
+        let sent = unsafe { libc::syscall(libc::SYS_tgkill, run.pid(), vcpu.tid, libc::SIGURG) };
         assert_eq!(sent, 0);
     }
     wait_until_it_went_on(&mut run);
