@@ -7,7 +7,7 @@ use crate::language::Width;
 pub mod decode;
 mod table;
 
-pub use table::{all, by_name, by_number};
+pub use table::{all, by_name, by_number, name_of};
 
 /// Marks a call of the x32 ABI: `__X32_SYSCALL_BIT`, Linux `arch/x86/include/uapi/asm/unistd.h`.
 pub const X32_BIT: u32 = 0x4000_0000;

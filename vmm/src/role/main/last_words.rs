@@ -62,7 +62,7 @@ fn write_text(words: &mut Words, record: &Record, phase: Phase) -> fmt::Result {
     match phase {
         Phase::Violated => {
             let call = record.call();
-            let name = name_of(call.number).unwrap_or("a call");
+            let name = syscalls::name_of(Arch::X86_64, call.number).unwrap_or("a call");
             write!(words, "was refused {name} [number {}, arguments", call.number)?;
             for argument in call.arguments {
                 write!(words, " {argument:#x}")?;
@@ -90,7 +90,7 @@ fn write_json(words: &mut Words, record: &Record, phase: Phase) -> fmt::Result {
                 "\"cause\":\"violation\",\"violation\":{{\"thread\":\"{thread}\",\"role\":\"{role}\","
             )?;
             write!(words, "\"call\":{{\"number\":{},\"name\":", call.number)?;
-            match name_of(call.number) {
+            match syscalls::name_of(Arch::X86_64, call.number) {
                 Some(name) => write!(words, "\"{name}\"")?,
                 None => words.write_str("null")?,
             }
@@ -105,10 +105,6 @@ fn write_json(words: &mut Words, record: &Record, phase: Phase) -> fmt::Result {
         }
         _ => writeln!(words, "\"cause\":\"sigsys\",\"message\":\"{thread} ({role}) got a SIGSYS\"}}"),
     }
-}
-
-fn name_of(number: u32) -> Option<&'static str> {
-    syscalls::by_number(Arch::X86_64, number).map(|known| known.name)
 }
 
 /// Text in a fixed buffer; what does not fit is dropped.

@@ -81,6 +81,7 @@ impl Monitor {
                 descriptors: table::count_of(record.tid()),
             })
             .collect();
+        confine::reserve::give_back();
         // The first hash table of a thread asks the kernel for random numbers; the report's tables come later.
         let _ = RandomState::new();
         Ok(Self {
