@@ -1,0 +1,134 @@
+//! The Linux guest, kernel and user space, under the monitor. A boot takes 10 to 20 seconds where ring 0 is emulated,
+//! so each serves many checks.
+#![forbid(unsafe_code)]
+
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use ringfence::machine::quirk::{self, Quirk};
+use ringfence_tests::run::{self, Ended, Run};
+
+/// `tests/run --quick` leaves out what stands in a module of this name.
+mod linux_guest {
+    use super::*;
+
+    /// `yes ringfence | head -c 1048576 | sha256sum`, on any machine.
+    const CHECKSUM: &str = "sha256 987dd588fe1d04ceaa96d7c7bfc3004e85e32527bd4033ae5fac8ea461adbbe3";
+
+    #[test]
+    fn one_processor_runs_scripts_computes_answers_and_reboots() {
+        let (mut guest, _alone) = boot(1, 128);
+        assert_eq!(line_after(&guest, "nproc "), "1");
+        assert_memory_is(&guest, 128);
+
+        guest.say("echo a line typed on standard input\n");
+        guest.wait_for("you said: a line typed on standard input\r\n");
+        guest.say("run tour\n");
+        guest.wait_for("tour ended with status 0");
+        assert_eq!(line_after(&guest, "tour: 6 * 7 = "), "42");
+        assert_eq!(line_after(&guest, "tour: through a pipe: "), "ringfence");
+        assert_eq!(line_after(&guest, "tour: from a file: "), "a line kept in memory");
+        guest.say("sha256\n");
+        guest.wait_for(CHECKSUM);
+
+        let ended = reboot(guest);
+        assert!(ended.stderr.starts_with("ringfence: the guest reset the machine\n"), "{}", ended.stderr);
+        assert!(!ended.stderr.contains("panic"), "{}", ended.stderr);
+    }
+
+    #[test]
+    fn two_processors_share_memory_on_both_sides_of_the_hole() {
+        let (mut guest, _alone) = boot(2, 4608);
+        assert_eq!(line_after(&guest, "nproc "), "2");
+        assert_memory_is(&guest, 4608);
+        guest.say("sha256\n");
+        guest.wait_for(CHECKSUM);
+        reboot(guest);
+    }
+
+    #[test]
+    fn four_processors_reach_user_space_and_a_kernel_panic_is_told() {
+        let (mut guest, _alone) = boot(4, 256);
+        assert_eq!(line_after(&guest, "nproc "), "4");
+        guest.say("panic\n");
+        guest.wait_for("Kernel panic - not syncing: sysrq triggered crash");
+        let ended = guest.wait().expect_code(0);
+        assert!(
+            ended.stderr.contains("kernel panic"),
+            "the monitor says that there was one: {}",
+            ended.stderr
+        );
+    }
+}
+
+/// Boots the Linux guest until it takes commands. The second value keeps other tests from booting at the same time,
+/// which would make all of them slower.
+fn boot(vcpus: u8, memory_mib: u32) -> (Run, MutexGuard<'static, ()>) {
+    static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+    let alone = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
+    let (kernel, initrd) = (image(kernel_of_this_host()), image("initrd.cpio"));
+    let (kernel, initrd) = (path_text(&kernel), path_text(&initrd));
+    let (vcpus, memory) = (vcpus.to_string(), memory_mib.to_string());
+    let mut guest = run::guest([
+        "--kernel",
+        kernel,
+        "--initrd",
+        initrd,
+        "--cmdline",
+        "console=ttyS0 quiet reboot=k panic=-1",
+        "--vcpus",
+        &vcpus,
+        "--memory",
+        &memory,
+    ]);
+    guest.wait_for("ringfence-guest: init reached");
+    guest.wait_for("ringfence-guest: ready");
+    (guest, alone)
+}
+
+fn reboot(mut guest: Run) -> Ended {
+    guest.say("reboot\n");
+    guest.wait().expect_code(0)
+}
+
+/// A file of the Linux guest, which `tests/run` builds.
+fn image(name: &str) -> PathBuf {
+    let path = std::env::var_os(guest_images::linux::FOLDER_VARIABLE)
+        .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/guest-images"), PathBuf::from)
+        .join(name);
+    assert!(
+        path.exists(),
+        "there is no Linux guest at {}: run tests/run, which builds it, or `ringfence guest build`; \
+         `tests/run --quick` leaves these tests out",
+        path.display()
+    );
+    path
+}
+
+fn path_text(path: &Path) -> &str {
+    path.to_str().expect("the path of the Linux guest is text")
+}
+
+fn kernel_of_this_host() -> &'static str {
+    match quirk::detect() {
+        Some(Quirk::EmulatedRing0) => "vmlinux",
+        None => "vmlinux-ordinary",
+    }
+}
+
+/// What follows `start` in the first line of the guest's that holds it.
+fn line_after(guest: &Run, start: &str) -> String {
+    let output = guest.stdout();
+    let (_, rest) = output.split_once(start).unwrap_or_else(|| panic!("no {start:?} in {output}"));
+    rest.lines().next().unwrap_or_default().trim_end().to_owned()
+}
+
+/// The guest's count of its memory is the machine's, less what the kernel keeps for itself from the start: its image,
+/// and a 64th for its page structures.
+fn assert_memory_is(guest: &Run, memory_mib: u64) {
+    let seen = line_after(guest, "MemTotal ");
+    let seen_kib: u64 = seen.trim_end_matches(" kB").parse().unwrap_or_else(|_| panic!("MemTotal is {seen}"));
+    let memory_kib = memory_mib * 1024;
+    let kept_kib = memory_kib / 64 + 24 * 1024;
+    assert!((memory_kib - kept_kib..memory_kib).contains(&seen_kib), "{seen} of {memory_kib} kB");
+}
