@@ -108,6 +108,22 @@ fn file_that_may_not_grow_keeps_what_it_took_and_the_rest_is_counted() {
 }
 
 #[test]
+fn guest_that_has_reset_did_not_end_well_when_its_last_words_are_lost() {
+    let (reader, writer) = pipe();
+    // More than the pipe holds, and less than pipe and ring together: the guest is done, its output is not.
+    let run = start_flood(100, writer);
+    wait::until("a guest that is done", || {
+        let sleeps = |name: &str| procfs::find(run.pid(), name)?.sleeps_in();
+        (sleeps("rf-console") == Some(WRITE) && sleeps("rf-vcpu0") == Some(FUTEX)).then_some(())
+    });
+    drop(reader);
+    let report = run.wait().expect_code(1).report();
+    assert_eq!(report["cause"], "output");
+    assert_eq!(report["output_error"], libc::EPIPE);
+    assert!(report["unwritten_bytes"].as_u64().is_some_and(|count| count > 0), "{report}");
+}
+
+#[test]
 fn bytes_that_a_failing_guest_could_not_say_are_counted() {
     let full = OpenOptions::new().write(true).open("/dev/full").expect("the system has /dev/full");
     let mut command = run::run_command(binary::ringfence());

@@ -2,8 +2,9 @@
 
 use std::process::Stdio;
 
+use ringfence_tests::ptrace::Stopped;
 use ringfence_tests::run::{self, Run};
-use ringfence_tests::{binary, child};
+use ringfence_tests::{binary, child, procfs, wait};
 use rustix::process::Signal;
 
 const ENDING: [(Signal, &str); 4] =
@@ -81,7 +82,7 @@ fn other_signals_change_nothing() {
 #[test]
 fn the_monitors_own_kick_from_outside_changes_nothing() {
     let mut run = beating(|_| {});
-    let vcpu = ringfence_tests::procfs::thread(run.pid(), "rf-vcpu0");
+    let vcpu = procfs::thread(run.pid(), "rf-vcpu0");
     for _ in 0..200 {
         // SAFETY: sends a signal to a thread of a child that was not waited for; takes integers.
         let sent = unsafe { libc::syscall(libc::SYS_tgkill, run.pid(), vcpu.tid, libc::SIGURG) };
@@ -90,6 +91,21 @@ fn the_monitors_own_kick_from_outside_changes_nothing() {
     wait_until_it_went_on(&mut run);
     run.signal(Signal::TERM);
     let _ = run.wait().expect_code(143);
+}
+
+#[test]
+fn a_vcpu_that_a_debugger_holds_does_not_keep_the_run_from_ending() {
+    for bystander in ["rf-vcpu0", "rf-io"] {
+        let run = beating(|_| {});
+        let held = Stopped::attach(&procfs::thread(run.pid(), bystander)).expect("a child can be traced");
+        run.signal(Signal::TERM);
+        // Said while the thread is still held. The process itself cannot be gone before its tracer lets go.
+        wait::until("a run that ends", || {
+            run.stderr().starts_with("ringfence: ended by SIGTERM\n").then_some(())
+        });
+        drop(held);
+        let _ = run.wait().expect_code(143);
+    }
 }
 
 #[test]
