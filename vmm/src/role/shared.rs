@@ -11,6 +11,9 @@ use crate::devices::output::Output;
 use crate::devices::ports::Ports;
 use crate::machine::exit::End;
 
+/// The guest's serial output on its way to the console thread. A process runs one guest.
+pub(super) static OUTPUT: Output = Output::new();
+
 /// What ended a vCPU's run.
 #[derive(Clone, Copy, Debug)]
 pub enum Verdict {

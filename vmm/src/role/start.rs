@@ -11,11 +11,10 @@ use vmm_sys_util::eventfd::EventFd;
 
 use super::calls::Points;
 use super::main::{self, Main, Monitor};
-use super::shared::Shared;
+use super::shared::{OUTPUT, Shared};
 use super::{console, io as io_role, terminal, vcpu};
 use crate::confine::thread::{self, Started};
 use crate::confine::{self, Fencing, panic, signals, sigsys};
-use crate::devices::output::Output;
 use crate::devices::ports::Ports;
 use crate::devices::serial::{self, Serial};
 use crate::machine::{BuildError, Config, Machine};
@@ -115,9 +114,6 @@ fn look_up_points(wanted: bool) -> Result<Points, String> {
     Points::look_up(main::policies().flat_map(|policy| policy.calls.iter().map(|&(_, name)| name)))
         .map_err(|error| error.to_string())
 }
-
-/// A process runs one guest.
-pub(super) static OUTPUT: Output = Output::new();
 
 fn start(machine: Machine, settings: Settings, points: Result<Points, String>) -> Result<Monitor, Error> {
     let fencing = settings.fencing;

@@ -15,7 +15,7 @@ use seccomp_policies::syscalls::{self, Arch};
 use super::settle::{LAST_OUTPUT_LIMIT, LOOK_AT_OUTPUT};
 use crate::confine::{self, Phase, Record};
 use crate::report::{exit_code, json};
-use crate::role::start::OUTPUT;
+use crate::role::shared::OUTPUT;
 use crate::role::terminal;
 
 /// Whether the words are a JSON object.
