@@ -124,11 +124,11 @@ fn line_after(guest: &Run, start: &str) -> String {
 }
 
 /// The guest's count of its memory is the machine's, less what the kernel keeps for itself from the start: its image,
-/// and a 64th for its page structures.
+/// a 64th for its page structures, and hash tables that grow with memory (12 MiB of 4.5 GiB).
 fn assert_memory_is(guest: &Run, memory_mib: u64) {
     let seen = line_after(guest, "MemTotal ");
     let seen_kib: u64 = seen.trim_end_matches(" kB").parse().unwrap_or_else(|_| panic!("MemTotal is {seen}"));
     let memory_kib = memory_mib * 1024;
-    let kept_kib = memory_kib / 64 + 24 * 1024;
+    let kept_kib = memory_kib / 48 + 16 * 1024;
     assert!((memory_kib - kept_kib..memory_kib).contains(&seen_kib), "{seen} of {memory_kib} kB");
 }
