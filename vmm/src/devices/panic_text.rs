@@ -3,7 +3,7 @@
 /// What Linux prints first: `panic()` in `kernel/panic.c`.
 const WORDS: &[u8] = b"Kernel panic - not syncing";
 
-/// Looks at a stream of bytes for [`WORDS`], a byte at a time and without keeping any.
+/// Looks at a stream of bytes for the words of a Linux kernel panic, a byte at a time and without keeping any.
 #[derive(Debug, Default)]
 pub struct PanicText {
     matched: usize,
