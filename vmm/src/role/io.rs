@@ -141,8 +141,12 @@ impl Input {
     fn listen(&mut self, ops: &mut EventOps) {
         match ops.add(Events::new(&self.stdin, EventSet::IN)) {
             Ok(()) => self.source = Source::Heard,
-            // EPERM: a file that epoll does not take.
-            Err(_) => self.source = Source::File,
+            // A file that epoll does not take, because it can always be read.
+            Err(event_manager::Error::Epoll(errno)) if errno.errno() == libc::EPERM => {
+                self.source = Source::File;
+            }
+            // Taken for a file, a terminal would be read until somebody types, and vCPUs wait for room meanwhile.
+            Err(error) => panic!("cannot listen to standard input: {error}"),
         }
     }
 
