@@ -61,21 +61,27 @@ configure_kernel() {
 		tail -n 10 "$log" >&2
 		fail "the kernel cannot be configured; the whole log is $log"
 	fi
-	check_configuration "$1/.config" "${wanted[@]}"
+	check_configuration "$1" "${wanted[@]}"
 }
 
-# check_configuration CONFIG WANTED...: Kconfig drops in silence what it does not know or whose needs are not met.
+# check_configuration SOURCES WANTED...: Kconfig drops in silence what it does not know or whose needs are not met.
 check_configuration() {
-	local config=$1 line lost=()
+	local sources=$1 line option known lost=()
 	shift
+	known=$(cd "$sources" && find . -name 'Kconfig*' -exec sed -nE 's/^[[:space:]]*(menu)?config ([A-Z0-9_a-z]+)$/\2/p' {} +)
 	while read -r line; do
-		case $line in
-		CONFIG_*) grep -qxF "$line" "$config" || lost+=("$line") ;;
-		'# CONFIG_'*' is not set') if grep -q "^$(cut -d' ' -f2 <<<"$line")=" "$config"; then lost+=("$line"); fi ;;
-		esac
+		option=$(grep -oE '^(# )?CONFIG_[A-Z0-9_a-z]+' <<<"$line") || continue
+		option=${option#\# }
+		if ! grep -qxF "${option#CONFIG_}" <<<"$known"; then
+			lost+=("$line (this kernel has no such option)")
+		elif [ "${line:0:1}" = '#' ]; then
+			if grep -q "^$option=" "$sources/.config"; then lost+=("$line (something else needs it)"); fi
+		elif ! grep -qxF "$line" "$sources/.config"; then
+			lost+=("$line (its needs are not met)")
+		fi
 	done < <(cat "$@")
 	if [ ${#lost[@]} != 0 ]; then
-		fail "the kernel's configuration did not take these lines of $* (needs not met, or renamed):
+		fail "the kernel's configuration did not take these lines of $*:
 $(printf '  %s\n' "${lost[@]}")"
 	fi
 }
