@@ -8,8 +8,8 @@ use std::os::fd::RawFd;
 
 use seccomp_policies::embed::Embedded;
 
+use super::policies;
 use super::policies::main::{POLICY, slot};
-use super::policies::{console, io, vcpu};
 use crate::confine::sigsys;
 use crate::confine::table::Placement;
 use crate::confine::{self, Farewell, Role, Slotted, Unfenced};
@@ -24,14 +24,9 @@ impl Role for Main {
     const POLICY: &'static Embedded = &POLICY;
 }
 
-/// The policies of all roles.
-pub fn policies() -> impl Iterator<Item = &'static Embedded> {
-    [&POLICY, &io::POLICY, &console::POLICY, &vcpu::POLICY].into_iter()
-}
-
 fn policy_of(role: &str) -> &'static Embedded {
     // Every record's role comes from one of these policies.
-    policies().find(|policy| policy.role == role).unwrap_or(&POLICY)
+    policies::ALL.iter().copied().find(|policy| policy.role == role).unwrap_or(&POLICY)
 }
 
 /// What main keeps: numbers in its first table.
