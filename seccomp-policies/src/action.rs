@@ -15,6 +15,8 @@ pub enum Action {
     Trap,
     /// The call is carried out and logged by the kernel (rate-limited).
     Log,
+    /// The thread ends; the others go on without it.
+    KillThread,
     /// The process ends with SIGSYS; no handler runs.
     KillProcess,
 }
@@ -27,18 +29,20 @@ impl Action {
             Self::Errno(number) => libc::SECCOMP_RET_ERRNO | number as u32,
             Self::Trap => libc::SECCOMP_RET_TRAP,
             Self::Log => libc::SECCOMP_RET_LOG,
+            Self::KillThread => libc::SECCOMP_RET_KILL_THREAD,
             Self::KillProcess => libc::SECCOMP_RET_KILL_PROCESS,
         }
     }
 
     /// The action behind a program's return value; `None` for one that this crate never compiles
-    /// (kill thread, trace, user notification).
+    /// (trace, user notification).
     pub const fn from_return_value(value: u32) -> Option<Self> {
         match value & libc::SECCOMP_RET_ACTION_FULL {
             libc::SECCOMP_RET_ALLOW => Some(Self::Allow),
             libc::SECCOMP_RET_ERRNO => Some(Self::Errno((value & libc::SECCOMP_RET_DATA) as u16)),
             libc::SECCOMP_RET_TRAP => Some(Self::Trap),
             libc::SECCOMP_RET_LOG => Some(Self::Log),
+            libc::SECCOMP_RET_KILL_THREAD => Some(Self::KillThread),
             libc::SECCOMP_RET_KILL_PROCESS => Some(Self::KillProcess),
             _ => None,
         }
@@ -52,6 +56,7 @@ impl fmt::Display for Action {
             Self::Errno(number) => write!(f, "errno {number}"),
             Self::Trap => f.write_str("trap"),
             Self::Log => f.write_str("log"),
+            Self::KillThread => f.write_str("kill_thread"),
             Self::KillProcess => f.write_str("kill"),
         }
     }

@@ -7,7 +7,7 @@ use seccomp_policies::action::Action;
 use seccomp_policies::bpf::{Operation, Program, Register, Source, interpret};
 use seccomp_policies::call::Call;
 use seccomp_policies::compile::{Error, bitmask, probes, reference, verify, widen, with_otherwise};
-use seccomp_policies::language::{Condition, Otherwise, Outcome, Policy, Relation, Tier, Width};
+use seccomp_policies::language::{Condition, Policy, Relation, Tier, Width};
 use seccomp_policies::syscalls::Arch;
 use support::arbitrary::{
     EXIT_GROUP, NUMBERS, calls, is_harmless, policies, policies_of_numbers, policy, rule, test, unused_call,
@@ -112,10 +112,10 @@ fn a_policy_without_errno_rules_compiles_to_exactly_seccompilers_program() {
         test(1, Width::Bits64, Relation::Masked { mask: 0xff, value: 0x80 }),
     ]);
     let ours = policy(
-        Otherwise::Trap,
+        Action::Trap,
         vec![
-            rule(unused_call(1), Condition::Always, Outcome::Allow),
-            rule(unused_call(0), pinned, Outcome::Allow),
+            rule(unused_call(1), Condition::Always, Action::Allow),
+            rule(unused_call(0), pinned, Action::Allow),
         ],
     );
     let conditions = vec![
@@ -136,12 +136,12 @@ fn the_first_matching_rule_decides_whatever_the_outcomes() {
     let small = || test(0, Width::Bits32, Relation::Less(10));
     let even = || test(0, Width::Bits32, Relation::Masked { mask: 1, value: 0 });
     let rules = vec![
-        rule(unused_call(0), Condition::All(vec![small(), even()]), Outcome::Errno(13)),
-        rule(unused_call(0), small(), Outcome::Allow),
-        rule(unused_call(0), even(), Outcome::Errno(13)),
-        rule(unused_call(0), Condition::Always, Outcome::Errno(2)),
+        rule(unused_call(0), Condition::All(vec![small(), even()]), Action::Errno(13)),
+        rule(unused_call(0), small(), Action::Allow),
+        rule(unused_call(0), even(), Action::Errno(13)),
+        rule(unused_call(0), Condition::Always, Action::Errno(2)),
     ];
-    let policy = policy(Otherwise::Trap, rules);
+    let policy = policy(Action::Trap, rules);
     let program = reference(&policy).unwrap();
     let answers = [4, 5, 40, 41].map(|argument| {
         let call = Call {
@@ -159,7 +159,7 @@ fn the_first_matching_rule_decides_whatever_the_outcomes() {
 #[test]
 fn an_errno_rule_with_the_policys_own_otherwise_compiles() {
     let condition = test(2, Width::Bits64, Relation::GreaterOrEqual(1 << 40));
-    let policy = policy(Otherwise::Errno(1), vec![rule(unused_call(3), condition, Outcome::Errno(1))]);
+    let policy = policy(Action::Errno(1), vec![rule(unused_call(3), condition, Action::Errno(1))]);
     let program = reference(&policy).unwrap();
     assert_eq!(verify(program.instructions(), &policy, &probes(&policy)), Ok(()));
 }
@@ -167,20 +167,20 @@ fn an_errno_rule_with_the_policys_own_otherwise_compiles() {
 #[test]
 fn a_condition_that_never_holds_does_not_let_its_call_through() {
     let never = Condition::Any(Vec::new());
-    let policy = policy(Otherwise::Errno(1), vec![rule(unused_call(0), never, Outcome::Allow)]);
+    let policy = policy(Action::Errno(1), vec![rule(unused_call(0), never, Action::Allow)]);
     let program = reference(&policy).unwrap();
     assert_eq!(verify(program.instructions(), &policy, &probes(&policy)), Ok(()));
 }
 
 #[test]
 fn rules_for_different_calls_share_a_program_however_their_outcomes_alternate() {
-    let alternating = |outcome: fn(u32) -> Outcome| {
+    let alternating = |outcome: fn(u32) -> Action| {
         let rules =
             (0..20).map(|index| rule(unused_call(index), Condition::Always, outcome(index))).collect();
-        reference(&policy(Otherwise::Trap, rules)).unwrap().len()
+        reference(&policy(Action::Trap, rules)).unwrap().len()
     };
-    let one_outcome = alternating(|_| Outcome::Allow);
-    let two_outcomes = alternating(|index| if index % 2 == 0 { Outcome::Allow } else { Outcome::Errno(1) });
+    let one_outcome = alternating(|_| Action::Allow);
+    let two_outcomes = alternating(|index| if index % 2 == 0 { Action::Allow } else { Action::Errno(1) });
     // A second load of the number, and a second end.
     assert_eq!(two_outcomes, one_outcome + 2);
 }
@@ -188,13 +188,13 @@ fn rules_for_different_calls_share_a_program_however_their_outcomes_alternate() 
 #[test]
 fn otherwise_is_the_only_difference_between_variants() {
     let rules = vec![
-        rule(unused_call(0), test(0, Width::Bits32, Relation::Equal(3)), Outcome::Allow),
-        rule(unused_call(1), Condition::Always, Outcome::Errno(2)),
+        rule(unused_call(0), test(0, Width::Bits32, Relation::Equal(3)), Action::Allow),
+        rule(unused_call(1), Condition::Always, Action::Errno(2)),
     ];
-    let policy = policy(Otherwise::Trap, rules);
+    let policy = policy(Action::Trap, rules);
     for compile in [reference, bitmask] {
         let trap = compile(&policy).unwrap();
-        for otherwise in [Otherwise::Kill, Otherwise::Errno(1), Otherwise::Log] {
+        for otherwise in [Action::KillProcess, Action::Errno(1), Action::Log] {
             let variant = with_otherwise(&policy, otherwise);
             let program = compile(&variant).unwrap();
             let replaced: Vec<_> = trap
@@ -203,7 +203,7 @@ fn otherwise_is_the_only_difference_between_variants() {
                 .cloned()
                 .map(|mut instruction| {
                     if instruction.k == libc::SECCOMP_RET_TRAP {
-                        instruction.k = otherwise.action().to_return_value();
+                        instruction.k = otherwise.to_return_value();
                     }
                     instruction
                 })
@@ -228,19 +228,17 @@ fn is_left_to_the_action_cache(program: &Program) -> bool {
 fn a_bitmask_program_leaves_allowed_calls_to_the_kernels_action_cache() {
     let pinned = test(0, Width::Bits32, Relation::Equal(3));
     let rules =
-        (0..150).step_by(3).map(|index| rule(unused_call(index), pinned.clone(), Outcome::Allow)).collect();
-    let policy = policy(Otherwise::Trap, rules);
+        (0..150).step_by(3).map(|index| rule(unused_call(index), pinned.clone(), Action::Allow)).collect();
+    let policy = policy(Action::Trap, rules);
     assert!(is_left_to_the_action_cache(&bitmask(&policy).unwrap()));
     assert!(!is_left_to_the_action_cache(&reference(&policy).unwrap()), "arguments are looked at here");
 }
 
 #[test]
 fn a_search_over_scattered_numbers_is_not_a_chain() {
-    let rules: Vec<_> = (0..150)
-        .step_by(3)
-        .map(|index| rule(unused_call(index), Condition::Always, Outcome::Allow))
-        .collect();
-    let policy = policy(Otherwise::Trap, rules);
+    let rules: Vec<_> =
+        (0..150).step_by(3).map(|index| rule(unused_call(index), Condition::Always, Action::Allow)).collect();
+    let policy = policy(Action::Trap, rules);
     let program = bitmask(&policy).unwrap();
     let longest = probes(&policy)
         .iter()
@@ -256,8 +254,8 @@ fn a_search_over_scattered_numbers_is_not_a_chain() {
 fn stripes_of_numbers_are_told_apart_by_a_bit() {
     // 608 to 639, every second one: a single test of bit 0 between two of a range.
     let rules: Vec<_> =
-        (8..40).step_by(2).map(|index| rule(unused_call(index), Condition::Always, Outcome::Allow)).collect();
-    let policy = policy(Otherwise::Trap, rules);
+        (8..40).step_by(2).map(|index| rule(unused_call(index), Condition::Always, Action::Allow)).collect();
+    let policy = policy(Action::Trap, rules);
     let program = bitmask(&policy).unwrap();
     assert_eq!(verify(program.instructions(), &policy, &probes(&policy)), Ok(()));
     assert!(program.len() <= 9, "{} instructions", program.len());
@@ -266,14 +264,14 @@ fn stripes_of_numbers_are_told_apart_by_a_bit() {
 #[test]
 fn a_search_whose_jumps_are_too_far_takes_steps() {
     let outcome = |index: u32| match index % 4 {
-        0 => Outcome::Allow,
-        _ => Outcome::Errno(u16::try_from(1 + index * 7 % 90).expect("below 91")),
+        0 => Action::Allow,
+        _ => Action::Errno(u16::try_from(1 + index * 7 % 90).expect("below 91")),
     };
     let rules: Vec<_> = (0..NUMBERS)
         .filter(|index| index % 5 != 4)
         .map(|index| rule(unused_call(index), Condition::Always, outcome(index)))
         .collect();
-    let policy = policy(Otherwise::Trap, rules);
+    let policy = policy(Action::Trap, rules);
     let program = bitmask(&policy).unwrap();
     assert!(program.len() > 256, "{} instructions are no test of far jumps", program.len());
     assert_eq!(verify(program.instructions(), &policy, &probes(&policy)), Ok(()));
@@ -281,7 +279,7 @@ fn a_search_whose_jumps_are_too_far_takes_steps() {
 
 #[test]
 fn a_call_through_another_architectures_entry_ends_the_process() {
-    let everything = Otherwise::Log;
+    let everything = Action::Log;
     for compile in [reference, bitmask] {
         let program = compile(&policy(everything, Vec::new())).unwrap();
         assert_eq!(signal_under(program.instructions(), getpid_of_i386), Some(libc::SIGSYS));
@@ -291,16 +289,16 @@ fn a_call_through_another_architectures_entry_ends_the_process() {
 
 #[test]
 fn the_kernel_does_with_a_refused_call_what_the_choice_says() {
-    let only_exit = policy(Otherwise::Trap, vec![rule(&EXIT_GROUP, Condition::Always, Outcome::Allow)]);
+    let only_exit = policy(Action::Trap, vec![rule(&EXIT_GROUP, Condition::Always, Action::Allow)]);
     for compile in [reference, bitmask] {
         let program = |otherwise| compile(&with_otherwise(&only_exit, otherwise)).unwrap();
-        for ending in [Otherwise::Trap, Otherwise::Kill] {
+        for ending in [Action::Trap, Action::KillProcess] {
             let signal = signal_under(program(ending).instructions(), make_unused_call);
             assert_eq!(signal, Some(libc::SIGSYS), "{ending:?}");
         }
         let result = |otherwise| results_under(program(otherwise).instructions(), &[UNUSED]);
-        assert_eq!(result(Otherwise::Errno(13)), [-13]);
-        assert_eq!(result(Otherwise::Log), [-i64::from(libc::ENOSYS)], "it is carried out");
+        assert_eq!(result(Action::Errno(13)), [-13]);
+        assert_eq!(result(Action::Log), [-i64::from(libc::ENOSYS)], "it is carried out");
     }
 }
 
@@ -314,7 +312,7 @@ fn make_unused_call() {
 
 #[test]
 fn the_strict_tier_has_no_program() {
-    let strict = Policy { tier: Tier::Strict, ..policy(Otherwise::Kill, Vec::new()) };
+    let strict = Policy { tier: Tier::Strict, ..policy(Action::KillProcess, Vec::new()) };
     for compile in [reference, bitmask] {
         assert!(matches!(compile(&strict), Err(Error::Strict { role }) if role == "test"));
     }
@@ -324,8 +322,8 @@ fn the_strict_tier_has_no_program() {
 fn a_program_that_is_too_long_says_by_how_much() {
     let value = |value| test(0, Width::Bits64, Relation::Equal(value));
     let any = Condition::Any((0..100).map(|index| value(2 * index)).collect());
-    let rules: Vec<_> = (0..10).map(|index| rule(unused_call(index), any.clone(), Outcome::Allow)).collect();
-    let error = reference(&policy(Otherwise::Trap, rules)).expect_err("it cannot fit").to_string();
+    let rules: Vec<_> = (0..10).map(|index| rule(unused_call(index), any.clone(), Action::Allow)).collect();
+    let error = reference(&policy(Action::Trap, rules)).expect_err("it cannot fit").to_string();
     // Prologue 4, ten calls of 100 alternatives at 7 instructions and two more each, one at the end.
     assert!(error.contains("comes to 7025 instructions, 2930 more than the 4095"), "{error}");
 }
@@ -335,15 +333,15 @@ fn a_condition_that_explodes_names_its_line_and_is_not_multiplied_out() {
     let value = |value| test(0, Width::Bits64, Relation::Equal(value));
     let either = Condition::Any((0..10).map(|index| value(2 * index)).collect());
     let explosive = Condition::All(vec![either; 12]);
-    let policy = policy(Otherwise::Trap, vec![rule(unused_call(0), explosive, Outcome::Allow)]);
+    let policy = policy(Action::Trap, vec![rule(unused_call(0), explosive, Action::Allow)]);
     let error = reference(&policy).expect_err("it cannot fit").to_string();
     assert!(error.starts_with("test.policy:1: the condition on `unused` comes to 1000000000000"), "{error}");
 }
 
 #[test]
 fn aarch64_programs_check_for_their_own_architecture() {
-    let rules = vec![rule(unused_call(0), test(0, Width::Bits32, Relation::Equal(3)), Outcome::Allow)];
-    let policy = Policy { arch: Arch::Aarch64, ..policy(Otherwise::Trap, rules) };
+    let rules = vec![rule(unused_call(0), test(0, Width::Bits32, Relation::Equal(3)), Action::Allow)];
+    let policy = Policy { arch: Arch::Aarch64, ..policy(Action::Trap, rules) };
     for (program, meaning) in
         [(reference(&policy).unwrap(), policy.clone()), (bitmask(&policy).unwrap(), widen(&policy))]
     {

@@ -11,7 +11,7 @@ use seccomp_policies::call::Call;
 use seccomp_policies::compile::{bitmask, probes, reference, verify, widen, with_otherwise};
 use seccomp_policies::constants;
 use seccomp_policies::embed::OnViolation;
-use seccomp_policies::language::{Otherwise, Policy, Tier, load};
+use seccomp_policies::language::{Policy, Tier, load};
 use seccomp_policies::syscalls::{Arch, X32_BIT, by_name};
 use support::kernel::{getpid_of_i386, results_under, signal_under};
 
@@ -93,7 +93,7 @@ fn every_row_of_a_roles_table_is_what_its_policy_says() {
     for name in ["console", "io", "main", "vcpu"] {
         let policy = role(name);
         for row in rows(&policy) {
-            let expected = row.verdict.unwrap_or(policy.otherwise.action());
+            let expected = row.verdict.unwrap_or(policy.otherwise);
             assert_eq!(policy.decide(&row.call), expected, "{name}: {}", row.text);
         }
     }
@@ -107,7 +107,7 @@ fn every_row_of_a_roles_table_is_what_its_programs_answer_whatever_the_choice() 
             let program = reference(&variant).unwrap();
             let numbers = bitmask(&variant).unwrap();
             for row in rows(&policy) {
-                let expected = row.verdict.unwrap_or(choice.otherwise().action());
+                let expected = row.verdict.unwrap_or(choice.otherwise());
                 let answer = |program: &seccomp_policies::bpf::Program| {
                     Action::from_return_value(interpret(program.instructions(), &row.call).unwrap().value)
                 };
@@ -167,7 +167,7 @@ fn the_programs_of_every_role_mean_what_its_policy_means_for_every_number_and_ar
 #[test]
 fn the_kernel_refuses_every_call_that_a_role_may_not_make() {
     // An error number of its own, so that a call that the kernel carries out and fails is not taken for a refusal.
-    let marked = Otherwise::Errno(4095);
+    let marked = Action::Errno(4095);
     for policy in FILTERED.map(role) {
         let policy = with_otherwise(&policy, marked);
         let widened = widen(&policy);

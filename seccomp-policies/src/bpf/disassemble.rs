@@ -166,9 +166,9 @@ fn return_text(value: u32) -> String {
         Some(Action::Errno(number)) => format!("ERRNO({number})"),
         Some(Action::Trap) => "TRAP".to_owned(),
         Some(Action::Log) => "LOG".to_owned(),
+        Some(Action::KillThread) => "KILL_THREAD".to_owned(),
         Some(Action::KillProcess) => "KILL_PROCESS".to_owned(),
         None => match value & libc::SECCOMP_RET_ACTION_FULL {
-            libc::SECCOMP_RET_KILL_THREAD => "KILL_THREAD".to_owned(),
             libc::SECCOMP_RET_TRACE => format!("TRACE({})", value & libc::SECCOMP_RET_DATA),
             libc::SECCOMP_RET_USER_NOTIF => "USER_NOTIF".to_owned(),
             // The kernel ends the process for a value that it does not know (`__seccomp_filter`).

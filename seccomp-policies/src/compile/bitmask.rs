@@ -8,8 +8,9 @@ use std::collections::BTreeMap;
 
 use super::search::{Ranges, search};
 use super::{Error, emit, finish, refuse_strict};
+use crate::action::Action;
 use crate::bpf::Program;
-use crate::language::{Condition, Outcome, Policy, Rule};
+use crate::language::{Condition, Policy, Rule};
 
 /// The policy with its conditions taken off: a call that some rule may allow is allowed, one that rules
 /// only refuse gets the error number of the first of them.
@@ -18,7 +19,7 @@ pub fn widen(policy: &Policy) -> Policy {
     let mut by_number: BTreeMap<u32, &Rule> = BTreeMap::new();
     for rule in &policy.rules {
         let kept = by_number.entry(rule.call.number).or_insert(rule);
-        if kept.outcome != Outcome::Allow && rule.outcome == Outcome::Allow {
+        if kept.action != Action::Allow && rule.action == Action::Allow {
             *kept = rule;
         }
     }
@@ -35,7 +36,7 @@ pub fn widen(policy: &Policy) -> Policy {
 /// [`Error::Strict`] for a policy that needs no program.
 pub fn bitmask(policy: &Policy) -> Result<Program, Error> {
     refuse_strict(policy)?;
-    let verdicts = widen(policy).rules.iter().map(|rule| (rule.call.number, rule.outcome.action())).collect();
-    let tree = search(&Ranges::new(&verdicts, policy.otherwise.action()));
+    let verdicts = widen(policy).rules.iter().map(|rule| (rule.call.number, rule.action)).collect();
+    let tree = search(&Ranges::new(&verdicts, policy.otherwise));
     finish(policy, emit::program(&tree, policy.arch))
 }

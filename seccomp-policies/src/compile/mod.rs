@@ -15,8 +15,9 @@ pub use bitmask::{bitmask, widen};
 pub use probe::{Disagreement, Unfaithful, probes, verify};
 pub use reference::reference;
 
+use crate::action::Action;
 use crate::bpf::{Instruction, Invalid, MAX_INSTRUCTIONS, Program};
-use crate::language::{Otherwise, Policy, Tier};
+use crate::language::{Policy, Tier};
 
 /// Why a policy could not be compiled.
 #[derive(Debug, thiserror::Error)]
@@ -84,7 +85,7 @@ pub enum Error {
 
 /// The same policy with another answer to every call that no rule speaks of.
 #[must_use]
-pub fn with_otherwise(policy: &Policy, otherwise: Otherwise) -> Policy {
+pub fn with_otherwise(policy: &Policy, otherwise: Action) -> Policy {
     Policy { otherwise, ..policy.clone() }
 }
 

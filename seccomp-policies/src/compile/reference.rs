@@ -13,8 +13,9 @@ use seccompiler::{
 
 use super::normal::{self, Alternative};
 use super::{Error, finish, refuse_strict};
+use crate::action::Action;
 use crate::bpf::{Instruction, Program, statement};
-use crate::language::{Outcome, Policy, Relation, Rule, Test, Width};
+use crate::language::{Policy, Relation, Rule, Test, Width};
 use crate::syscalls::Arch;
 
 /// What a program returns for "no match" until it is linked; policies have no tracing action.
@@ -41,7 +42,7 @@ pub fn reference(policy: &Policy) -> Result<Program, Error> {
         .map(|run| run.compile(policy.arch))
         .collect::<Result<Vec<_>, _>>()
         .map_err(|source| refused(policy, source))?;
-    let linked = link(compiled, policy.otherwise.action().to_return_value());
+    let linked = link(compiled, policy.otherwise.to_return_value());
     if linked.len() > LIMIT {
         return Err(Error::TooLong { role: policy.role.clone(), length: linked.len(), limit: LIMIT });
     }
@@ -56,28 +57,28 @@ fn refused(policy: &Policy, source: BackendError) -> Error {
     }
 }
 
-/// Rules of one outcome, of which no two need an order.
+/// Rules of one action, of which no two need an order.
 struct Run {
-    outcome: Outcome,
+    action: Action,
     alternatives: BTreeMap<u32, Vec<Alternative>>,
 }
 
 /// Spreads the rules over as few runs as their order allows.
 ///
-/// The order matters among rules for the same call alone. A rule joins the first run of its outcome that is not
+/// The order matters among rules for the same call alone. A rule joins the first run of its action that is not
 /// before the last run with a rule for the same call.
 fn runs(policy: &Policy) -> Result<Vec<Run>, Error> {
     let mut runs = vec![Run {
-        outcome: policy.rules.first().map_or(Outcome::Allow, |rule| rule.outcome),
+        action: policy.rules.first().map_or(Action::Allow, |rule| rule.action),
         alternatives: BTreeMap::new(),
     }];
     for rule in &policy.rules {
         let number = rule.call.number;
         let last = runs.iter().rposition(|run| run.alternatives.contains_key(&number)).unwrap_or(0);
-        let same_outcome = runs[last..].iter().position(|run| run.outcome == rule.outcome);
-        let place = same_outcome.map_or(runs.len(), |offset| last + offset);
+        let same_action = runs[last..].iter().position(|run| run.action == rule.action);
+        let place = same_action.map_or(runs.len(), |offset| last + offset);
         if place == runs.len() {
-            runs.push(Run { outcome: rule.outcome, alternatives: BTreeMap::new() });
+            runs.push(Run { action: rule.action, alternatives: BTreeMap::new() });
         }
         runs[place].alternatives.entry(number).or_default().extend(bounded_alternatives(rule)?);
     }
@@ -100,9 +101,13 @@ fn bounded_alternatives(rule: &Rule) -> Result<Vec<Alternative>, Error> {
 
 impl Run {
     fn compile(self, arch: Arch) -> Result<BpfProgram, BackendError> {
-        let match_action = match self.outcome {
-            Outcome::Allow => SeccompAction::Allow,
-            Outcome::Errno(number) => SeccompAction::Errno(u32::from(number)),
+        let match_action = match self.action {
+            Action::Allow => SeccompAction::Allow,
+            Action::Errno(number) => SeccompAction::Errno(u32::from(number)),
+            Action::Trap => SeccompAction::Trap,
+            Action::Log => SeccompAction::Log,
+            Action::KillThread => SeccompAction::KillThread,
+            Action::KillProcess => SeccompAction::KillProcess,
         };
         let target = match arch {
             Arch::X86_64 => TargetArch::x86_64,

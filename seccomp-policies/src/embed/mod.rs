@@ -9,8 +9,9 @@ mod prove;
 pub use generate::generate;
 pub use prove::{Error, Proved, prove};
 
+use crate::action::Action;
 use crate::bpf::Instruction;
-use crate::language::{Otherwise, Tier};
+use crate::language::Tier;
 
 /// What a program does with a call that no rule speaks of, in place of the policy's `otherwise`: the choices
 /// that are compiled in.
@@ -32,12 +33,12 @@ impl OnViolation {
     pub const ALL: [Self; 4] = [Self::Trap, Self::Kill, Self::Errno, Self::Log];
 
     /// The `otherwise` that it stands for.
-    pub fn otherwise(self) -> Otherwise {
+    pub fn otherwise(self) -> Action {
         match self {
-            Self::Trap => Otherwise::Trap,
-            Self::Kill => Otherwise::Kill,
-            Self::Errno => Otherwise::Errno(u16::try_from(libc::EPERM).expect("error numbers are small")),
-            Self::Log => Otherwise::Log,
+            Self::Trap => Action::Trap,
+            Self::Kill => Action::KillProcess,
+            Self::Errno => Action::Errno(u16::try_from(libc::EPERM).expect("error numbers are small")),
+            Self::Log => Action::Log,
         }
     }
 }

@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 
 use super::OnViolation;
+use crate::action::Action;
 use crate::bpf::Program;
 use crate::compile::{self, Unfaithful, bitmask, probes, reference, verify, widen, with_otherwise};
-use crate::language::{Outcome, Policy, Tier};
+use crate::language::{Policy, Tier};
 
 /// Why a policy cannot be embedded.
 #[derive(Debug, thiserror::Error)]
@@ -24,7 +25,7 @@ pub enum Error {
         /// `reference` or `bitmask`.
         backend: &'static str,
         /// The choice in place of the policy's `otherwise`.
-        otherwise: crate::action::Action,
+        otherwise: Action,
         /// Where they differ.
         source: Unfaithful,
     },
@@ -50,7 +51,7 @@ pub struct Proved {
 impl Proved {
     /// The distinct calls that the policy allows, at least with some arguments: number and name, ascending.
     pub fn allowed_calls(&self) -> BTreeMap<u32, &'static str> {
-        let allowing = self.policy.rules.iter().filter(|rule| rule.outcome == Outcome::Allow);
+        let allowing = self.policy.rules.iter().filter(|rule| rule.action == Action::Allow);
         allowing.map(|rule| (rule.call.number, rule.call.name)).collect()
     }
 
@@ -100,11 +101,8 @@ fn checked(
 ) -> Result<Program, Error> {
     match verify(program.instructions(), meaning, calls) {
         Ok(()) => Ok(program),
-        Err(source) => Err(Error::Unfaithful {
-            role: policy.role.clone(),
-            backend,
-            otherwise: policy.otherwise.action(),
-            source,
-        }),
+        Err(source) => {
+            Err(Error::Unfaithful { role: policy.role.clone(), backend, otherwise: policy.otherwise, source })
+        }
     }
 }

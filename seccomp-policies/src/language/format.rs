@@ -78,8 +78,7 @@ fn code(kind: &ItemKind) -> Vec<String> {
     let line = match kind {
         ItemKind::Role(name) => format!("role {}", name.text),
         ItemKind::Tier(name) => format!("tier {}", name.text),
-        ItemKind::Otherwise { verdict, errno: None } => format!("otherwise {}", verdict.text),
-        ItemKind::Otherwise { verdict, errno: Some(errno) } => format!("otherwise {} {errno}", verdict.text),
+        ItemKind::Otherwise(verdict) => format!("otherwise {verdict}"),
         ItemKind::Slot { name, first, last: None } => format!("fd {} = {}", name.text, first.text),
         ItemKind::Slot { name, first, last: Some(last) } => {
             format!("fd {} = {}..{}", name.text, first.text, last.text)
@@ -94,10 +93,10 @@ fn code(kind: &ItemKind) -> Vec<String> {
 fn rule_code(rule: &RuleSyntax) -> Vec<String> {
     let call = rule.call.text.strip_prefix("sys_").unwrap_or(&rule.call.text);
     let arch = rule.arch.as_ref().map(|arch| format!(" on {}", arch.text)).unwrap_or_default();
-    let errno = rule.errno.as_ref().map(|errno| format!(" errno {errno}")).unwrap_or_default();
-    let head = format!("{call}{arch}:{errno}");
+    let verdict = rule.verdict.as_ref().map(|verdict| format!(" {verdict}")).unwrap_or_default();
+    let head = format!("{call}{arch}:{verdict}");
     let Some(expression) = &rule.expression else { return vec![head] };
-    let head = format!("{head}{} ", if rule.errno.is_some() { " if" } else { "" });
+    let head = format!("{head}{} ", if rule.verdict.is_some() { " if" } else { "" });
     let expression = outer(expression);
     let line = format!("{head}{expression}");
     if line.chars().count() <= WIDTH {

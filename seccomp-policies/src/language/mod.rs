@@ -20,7 +20,7 @@ use std::path::Path;
 pub use check::Checked;
 pub use diagnostics::{Diagnostic, Diagnostics, Label, Severity, Source};
 pub use format::format;
-pub use policy::{Condition, Otherwise, Outcome, Policy, Relation, Rule, Slot, Test, Tier, Width};
+pub use policy::{Condition, Policy, Relation, Rule, Slot, Test, Tier, Width};
 pub use refusal::Refusal;
 
 use crate::syscalls::Arch;

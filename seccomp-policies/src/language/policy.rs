@@ -15,31 +15,6 @@ pub enum Tier {
     Filter,
 }
 
-/// What happens to a call that no rule speaks of.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Otherwise {
-    /// SIGSYS, so that the program can report it.
-    Trap,
-    /// The kernel ends the process.
-    Kill,
-    /// The call fails with this error number.
-    Errno(u16),
-    /// The call is carried out and logged.
-    Log,
-}
-
-impl Otherwise {
-    /// The action of a program compiled with this choice.
-    pub const fn action(self) -> Action {
-        match self {
-            Self::Trap => Action::Trap,
-            Self::Kill => Action::KillProcess,
-            Self::Errno(number) => Action::Errno(number),
-            Self::Log => Action::Log,
-        }
-    }
-}
-
 /// How many bits of an argument register the kernel reads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Width {
@@ -144,25 +119,6 @@ impl Condition {
     }
 }
 
-/// What a rule decides for the calls that it matches.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Outcome {
-    /// The call is carried out.
-    Allow,
-    /// The call fails softly with this error number.
-    Errno(u16),
-}
-
-impl Outcome {
-    /// The action of a program for this outcome.
-    pub const fn action(self) -> Action {
-        match self {
-            Self::Allow => Action::Allow,
-            Self::Errno(number) => Action::Errno(number),
-        }
-    }
-}
-
 /// One line of a policy: a call, when, and why.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rule {
@@ -171,7 +127,7 @@ pub struct Rule {
     /// When the rule applies.
     pub condition: Condition,
     /// What it decides.
-    pub outcome: Outcome,
+    pub action: Action,
     /// The condition as the formatter prints it; empty for `Always`.
     pub expression: String,
     /// Why the rule is there.
@@ -203,7 +159,7 @@ pub struct Policy {
     /// The tier that the text asks for.
     pub tier: Tier,
     /// What happens to every other call.
-    pub otherwise: Otherwise,
+    pub otherwise: Action,
     /// The architecture that the policy was checked for.
     pub arch: Arch,
     /// Descriptor slots, ascending.
@@ -226,6 +182,6 @@ impl Policy {
         if call.arch != self.arch.audit_value() {
             return Action::KillProcess;
         }
-        self.matching_rule(call).map_or(self.otherwise.action(), |index| self.rules[index].outcome.action())
+        self.matching_rule(call).map_or(self.otherwise, |index| self.rules[index].action)
     }
 }

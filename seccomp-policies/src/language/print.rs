@@ -2,7 +2,7 @@
 
 use std::fmt::{self, Display, Formatter};
 
-use super::syntax::{Comparison, ErrnoName, Expression, Term, TestSyntax, Value};
+use super::syntax::{Comparison, ErrnoName, Expression, Term, TestSyntax, Value, Verdict};
 
 impl Display for Expression {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
@@ -33,6 +33,13 @@ impl Display for TestSyntax {
             Comparison::InSlots { slot } => write!(f, " in @{}", slot.text),
             Comparison::InBits { mask } => write!(f, " in {mask}"),
         }
+    }
+}
+
+impl Display for Verdict {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.word.text)?;
+        self.errno.iter().try_for_each(|errno| write!(f, " {errno}"))
     }
 }
 

@@ -40,11 +40,19 @@ pub(crate) struct Item {
 pub(crate) enum ItemKind {
     Role(Name),
     Tier(Name),
-    Otherwise { verdict: Name, errno: Option<ErrnoName> },
+    Otherwise(Verdict),
     Slot { name: Name, first: Number, last: Option<Number> },
     Include(Name),
     Frequency(Name),
-    Rule(RuleSyntax),
+    Rule(Box<RuleSyntax>),
+}
+
+/// `trap`, `errno ENOENT` and so on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Verdict {
+    pub(crate) word: Name,
+    /// After `errno`.
+    pub(crate) errno: Option<ErrnoName>,
 }
 
 /// `ENOENT` or `2`, after `errno`.
@@ -59,7 +67,8 @@ pub(crate) struct RuleSyntax {
     pub(crate) call: Name,
     /// After `on`.
     pub(crate) arch: Option<Name>,
-    pub(crate) errno: Option<ErrnoName>,
+    /// What the rule decides; without one, it allows.
+    pub(crate) verdict: Option<Verdict>,
     pub(crate) expression: Option<Expression>,
 }
 

@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 use seccomp_policies::action::Action;
 use seccomp_policies::call::Call;
-use seccomp_policies::language::{Condition, Outcome, check_sources};
+use seccomp_policies::language::{Condition, check_sources};
 use seccomp_policies::prove::Space;
 use seccomp_policies::syscalls::Arch;
 
@@ -66,10 +66,32 @@ fn a_range_of_slots_holds_both_its_ends_and_nothing_beside_them() {
 #[test]
 fn the_first_rule_that_matches_decides() {
     let policy = checked(&["ioctl: errno ENOTTY if fd == 0 -- isatty", "ioctl: fd < 3 -- terminals"]).policy;
-    assert_eq!(policy.rules[0].outcome, Outcome::Errno(25));
+    assert_eq!(policy.rules[0].action, Action::Errno(25));
     assert_eq!(policy.decide(&call(IOCTL, [0, 0, 0, 0, 0, 0])), Action::Errno(25));
     assert_eq!(policy.decide(&call(IOCTL, [1, 0, 0, 0, 0, 0])), Action::Allow);
     assert_eq!(policy.decide(&call(IOCTL, [3, 0, 0, 0, 0, 0])), Action::Trap);
+}
+
+#[test]
+fn a_rule_answers_with_each_verdict_and_otherwise_with_each_and_allow() {
+    let verdicts = [
+        ("trap", Action::Trap),
+        ("kill", Action::KillProcess),
+        ("kill_thread", Action::KillThread),
+        ("errno EPERM", Action::Errno(1)),
+        ("log", Action::Log),
+    ];
+    for (word, action) in verdicts {
+        let policy =
+            checked(&[&format!("ioctl: {word} if fd == 1 -- one"), &format!("read: {word} -- any")]).policy;
+        assert_eq!(policy.decide(&call(IOCTL, [1, 0, 0, 0, 0, 0])), action);
+        assert_eq!(policy.decide(&call(IOCTL, [2, 0, 0, 0, 0, 0])), Action::Trap);
+        assert_eq!(policy.decide(&call(0, [9, 0, 0, 0, 0, 0])), action);
+    }
+    for (word, action) in verdicts.into_iter().chain([("allow", Action::Allow)]) {
+        let text = format!("role r\ntier filter\notherwise {word}\nread: fd == 0 -- input\n");
+        assert_eq!(good(&text, Arch::X86_64).policy.decide(&call(IOCTL, [0; 6])), action);
+    }
 }
 
 #[test]

@@ -63,7 +63,7 @@ fn strict_mode_has_no_errors_to_answer_with() {
     4 | read: errno EPERM -- the bell
       | ^^^^^^^^^^^^^^^^^ this rule
       |
-      = help: it knows calls that are allowed and calls that are not; `tier filter` can answer with an error
+      = help: it knows calls that are allowed and calls that are not; `tier filter` has other answers
     "#);
 }
 
@@ -125,6 +125,6 @@ fn the_bitmask_tier_has_no_errors_to_answer_with() {
     4 | openat: errno ENOENT -- glibc probes a file
       | ^^^^^^^^^^^^^^^^^^^^ this rule
       |
-      = help: it knows calls that are allowed and calls that are not; `tier filter` can answer with an error
+      = help: it knows calls that are allowed and calls that are not; `tier filter` has other answers
     "#);
 }

@@ -3,8 +3,9 @@
 use std::sync::OnceLock;
 
 use proptest::prelude::*;
+use seccomp_policies::action::Action;
 use seccomp_policies::call::Call;
-use seccomp_policies::language::{Condition, Otherwise, Outcome, Policy, Relation, Rule, Test, Tier, Width};
+use seccomp_policies::language::{Condition, Policy, Relation, Rule, Test, Tier, Width};
 use seccomp_policies::syscalls::{Arch, Argument, Syscall};
 
 /// The first of the numbers that policies here speak of. No kernel has a call there, so every one of them may be
@@ -34,11 +35,11 @@ pub fn unused_call(index: u32) -> &'static Syscall {
 pub static EXIT_GROUP: Syscall = Syscall { number: 231, name: "exit_group", arguments: &[] };
 
 /// A rule with nothing to say for people.
-pub fn rule(call: &'static Syscall, condition: Condition, outcome: Outcome) -> Rule {
+pub fn rule(call: &'static Syscall, condition: Condition, action: Action) -> Rule {
     Rule {
         call,
         condition,
-        outcome,
+        action,
         expression: String::new(),
         reason: "test".into(),
         file: "test.policy".into(),
@@ -47,7 +48,7 @@ pub fn rule(call: &'static Syscall, condition: Condition, outcome: Outcome) -> R
 }
 
 /// A policy of the filter tier for this machine.
-pub fn policy(otherwise: Otherwise, rules: Vec<Rule>) -> Policy {
+pub fn policy(otherwise: Action, rules: Vec<Rule>) -> Policy {
     Policy {
         role: "test".into(),
         tier: Tier::Filter,
@@ -109,10 +110,10 @@ fn condition() -> impl Strategy<Value = Condition> {
     })
 }
 
-fn outcome() -> impl Strategy<Value = Outcome> {
+fn action() -> impl Strategy<Value = Action> {
     prop_oneof![
-        3 => Just(Outcome::Allow),
-        1 => prop::sample::select(vec![1, 2, 13, 4095]).prop_map(Outcome::Errno),
+        3 => Just(Action::Allow),
+        1 => prop::sample::select(vec![1, 2, 13, 4095]).prop_map(Action::Errno),
     ]
 }
 
@@ -121,29 +122,29 @@ fn outcome() -> impl Strategy<Value = Outcome> {
 /// Every one lets `exit_group` through and answers `errno EPERM` where no rule speaks, which one of its
 /// rules may do as well, so that it can be tried in a child process.
 pub fn policies() -> impl Strategy<Value = Policy> {
-    let rules = prop::collection::vec((0..6_u32, condition(), outcome()), 0..12);
+    let rules = prop::collection::vec((0..6_u32, condition(), action()), 0..12);
     rules.prop_map(|rules| {
-        let mut all = vec![rule(&EXIT_GROUP, Condition::Always, Outcome::Allow)];
+        let mut all = vec![rule(&EXIT_GROUP, Condition::Always, Action::Allow)];
         all.extend(
-            rules.into_iter().map(|(index, condition, outcome)| rule(unused_call(index), condition, outcome)),
+            rules.into_iter().map(|(index, condition, action)| rule(unused_call(index), condition, action)),
         );
-        policy(Otherwise::Errno(1), all)
+        policy(Action::Errno(1), all)
     })
 }
 
 /// Policies with many calls in clusters and stripes, arguments not looked at.
 pub fn policies_of_numbers() -> impl Strategy<Value = Policy> {
-    let stripes = (0..STRIPED, 1..20_u32, 1..5_usize, outcome());
-    let singles = prop::collection::vec((0..STRIPED, outcome()), 0..30);
+    let stripes = (0..STRIPED, 1..20_u32, 1..5_usize, action());
+    let singles = prop::collection::vec((0..STRIPED, action()), 0..30);
     (prop::collection::vec(stripes, 0..5), singles).prop_map(|(stripes, singles)| {
-        let mut rules = vec![rule(&EXIT_GROUP, Condition::Always, Outcome::Allow)];
-        for (first, length, step, outcome) in stripes {
+        let mut rules = vec![rule(&EXIT_GROUP, Condition::Always, Action::Allow)];
+        for (first, length, step, action) in stripes {
             let indices = (first..STRIPED.min(first + length)).step_by(step);
-            rules.extend(indices.map(|index| rule(unused_call(index), Condition::Always, outcome)));
+            rules.extend(indices.map(|index| rule(unused_call(index), Condition::Always, action)));
         }
         let singles = singles.into_iter();
-        rules.extend(singles.map(|(index, outcome)| rule(unused_call(index), Condition::Always, outcome)));
-        policy(Otherwise::Errno(1), rules)
+        rules.extend(singles.map(|(index, action)| rule(unused_call(index), Condition::Always, action)));
+        policy(Action::Errno(1), rules)
     })
 }
 

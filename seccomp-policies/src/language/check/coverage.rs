@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 
 use super::PlacedRule;
+use crate::action::Action;
 use crate::language::diagnostics::Diagnostic;
-use crate::language::policy::{Condition, Outcome, Relation, Test, Tier, Width};
+use crate::language::policy::{Condition, Relation, Test, Tier, Width};
 use crate::prove::{Calls, Space, Union};
 
 /// How many of the rules that together cover another one are shown.
@@ -106,7 +107,7 @@ fn always(rule: &PlacedRule) -> Diagnostic {
 /// A note on an allowed call whose descriptor no test looks at.
 fn open_descriptor(space: &Space, placed: &PlacedRule, calls: &Calls) -> Option<Diagnostic> {
     let rule = &placed.rule;
-    if rule.outcome != Outcome::Allow {
+    if rule.action != Action::Allow {
         return None;
     }
     if rule.call.name == "mmap" && space.calls(&anonymous()).covers(calls) {

@@ -3,15 +3,15 @@
 use std::path::PathBuf;
 
 use super::value;
+use crate::action::Action;
 use crate::language::diagnostics::{Diagnostic, Source};
 use crate::language::load::{Placed, joined, no_reason};
-use crate::language::policy::{Otherwise, Tier};
+use crate::language::policy::Tier;
 use crate::language::suggest;
-use crate::language::syntax::{ErrnoName, ItemKind, Name, Span};
+use crate::language::syntax::{ItemKind, Name, Span};
 
 const TIERS: [(&str, Tier); 3] =
     [("strict", Tier::Strict), ("bitmask", Tier::Bitmask), ("filter", Tier::Filter)];
-const VERDICTS: [&str; 4] = ["trap", "kill", "errno", "log"];
 
 /// What the directives say, as far as they are there and right.
 #[derive(Default)]
@@ -20,13 +20,13 @@ pub(super) struct Header {
     pub(super) role_span: Span,
     pub(super) tier: Option<Tier>,
     pub(super) tier_place: Option<(usize, Span)>,
-    pub(super) otherwise: Option<Otherwise>,
+    pub(super) otherwise: Option<Action>,
     pub(super) otherwise_place: Option<(usize, Span)>,
     pub(super) frequency: Option<PathBuf>,
 }
 
 impl Header {
-    pub(super) fn complete(&self) -> Option<(String, Tier, Otherwise)> {
+    pub(super) fn complete(&self) -> Option<(String, Tier, Action)> {
         Some((self.role.clone()?, self.tier?, self.otherwise?))
     }
 }
@@ -51,8 +51,8 @@ pub(super) fn header(items: &[Placed], sources: &[Source], findings: &mut Vec<Di
                 header.tier = tier(placed.source, name, findings);
                 header.tier_place = Some((placed.source, placed.item.span.clone()));
             }
-            ItemKind::Otherwise { verdict, errno } => {
-                header.otherwise = otherwise(placed.source, verdict, errno.as_ref(), findings);
+            ItemKind::Otherwise(verdict) => {
+                header.otherwise = value::verdict(placed.source, verdict, findings);
                 header.otherwise_place = Some((placed.source, placed.item.span.clone()));
             }
             ItemKind::Frequency(path) => {
@@ -72,7 +72,7 @@ fn directive(kind: &ItemKind) -> Option<&'static str> {
     Some(match kind {
         ItemKind::Role(_) => "role",
         ItemKind::Tier(_) => "tier",
-        ItemKind::Otherwise { .. } => "otherwise",
+        ItemKind::Otherwise(_) => "otherwise",
         ItemKind::Frequency(_) => "frequency",
         ItemKind::Slot { .. } | ItemKind::Include(_) | ItemKind::Rule(_) => return None,
     })
@@ -140,25 +140,8 @@ fn tier(source: usize, name: &Name, findings: &mut Vec<Diagnostic>) -> Option<Ti
     found
 }
 
-fn otherwise(
-    source: usize,
-    verdict: &Name,
-    errno: Option<&ErrnoName>,
-    findings: &mut Vec<Diagnostic>,
-) -> Option<Otherwise> {
-    match (verdict.text.as_str(), errno) {
-        ("trap", _) => Some(Otherwise::Trap),
-        ("kill", _) => Some(Otherwise::Kill),
-        ("log", _) => Some(Otherwise::Log),
-        ("errno", Some(errno)) => value::errno(source, errno, findings).map(Otherwise::Errno),
-        _ => {
-            findings.push(unknown(source, verdict, "verdict", &VERDICTS));
-            None
-        }
-    }
-}
-
-fn unknown(source: usize, name: &Name, what: &str, known: &[&str]) -> Diagnostic {
+/// A word that is none of the known ones.
+pub(super) fn unknown(source: usize, name: &Name, what: &str, known: &[&str]) -> Diagnostic {
     let title = format!("unknown {what} `{}`", name.text);
     let error = Diagnostic::error(title, source, name.span.clone(), "not one of the known ones");
     match suggest::closest(&name.text, known.iter().copied()) {

@@ -1,11 +1,12 @@
-//! One rule: its call on its architecture, its condition, its outcome, its reason.
+//! One rule: its call on its architecture, its condition, its verdict, its reason.
 
 use super::scope::Scope;
 use super::slots::Slots;
 use super::{PlacedRule, reason, value};
+use crate::action::Action;
 use crate::language::diagnostics::{Diagnostic, Source};
 use crate::language::load::Placed;
-use crate::language::policy::{Condition, Outcome, Rule};
+use crate::language::policy::{Condition, Rule};
 use crate::language::suggest;
 use crate::language::syntax::{Expression, Name, RuleSyntax};
 use crate::syscalls::{self, Arch, Syscall};
@@ -25,9 +26,9 @@ pub(super) fn rule(
         Some(name) => architecture(placed.source, name, findings)?,
         None => target,
     };
-    let outcome = match &syntax.errno {
-        Some(errno) => value::errno(placed.source, errno, findings).map(Outcome::Errno),
-        None => Some(Outcome::Allow),
+    let action = match &syntax.verdict {
+        Some(verdict) => value::verdict(placed.source, verdict, findings),
+        None => Some(Action::Allow),
     };
     let call = call(placed.source, &syntax.call, arch, syntax.arch.is_some(), findings)?;
     let mut scope = Scope { source: placed.source, call, arch, slots, findings };
@@ -38,7 +39,7 @@ pub(super) fn rule(
     let rule = Rule {
         call,
         condition,
-        outcome: outcome?,
+        action: action?,
         expression: syntax
             .expression
             .as_ref()

@@ -1,9 +1,10 @@
 //! What each tier's mechanism can carry out.
 
 use super::header::Header;
+use crate::action::Action;
 use crate::language::diagnostics::Diagnostic;
 use crate::language::load::Placed;
-use crate::language::policy::{Otherwise, Tier};
+use crate::language::policy::Tier;
 use crate::language::syntax::{Expression, ItemKind, RuleSyntax, Span, TestSyntax};
 
 /// The calls of strict mode: `mode1_syscalls`, Linux `kernel/seccomp.c`.
@@ -31,8 +32,8 @@ pub(super) fn check(tier: Tier, header: &Header, items: &[Placed], findings: &mu
     }
 }
 
-fn strict_otherwise(otherwise: Otherwise, source: usize, span: &Span) -> Option<Diagnostic> {
-    (otherwise != Otherwise::Kill).then(|| {
+fn strict_otherwise(otherwise: Action, source: usize, span: &Span) -> Option<Diagnostic> {
+    (otherwise != Action::KillProcess).then(|| {
         let title = "strict mode can only kill";
         Diagnostic::error(title, source, span.clone(), "the kernel gives no choice")
             .help("write `otherwise kill`: a refused call ends the thread")
@@ -50,11 +51,13 @@ fn rule_problems(tier: Tier, placed: &Placed, rule: &RuleSyntax) -> Vec<Diagnost
         ));
         return problems;
     }
-    if rule.errno.is_some() {
-        let title = format!("{mechanism} has no `errno` rules");
-        problems.push(Diagnostic::error(title, placed.source, placed.item.span.clone(), "this rule").help(
-            "it knows calls that are allowed and calls that are not; `tier filter` can answer with an error",
-        ));
+    if let Some(verdict) = &rule.verdict {
+        let title = format!("{mechanism} has no `{}` rules", verdict.word.text);
+        problems.push(
+            Diagnostic::error(title, placed.source, placed.item.span.clone(), "this rule").help(
+                "it knows calls that are allowed and calls that are not; `tier filter` has other answers",
+            ),
+        );
     }
     if let Some(test) = rule.expression.as_ref().and_then(first_test) {
         let title = format!("{mechanism} does not look at arguments");

@@ -1,10 +1,11 @@
 //! Numbers and named constants in the width of an argument.
 
+use crate::action::Action;
 use crate::constants;
 use crate::language::diagnostics::Diagnostic;
 use crate::language::policy::Width;
 use crate::language::suggest;
-use crate::language::syntax::{ErrnoName, Name, Number, Span};
+use crate::language::syntax::{ErrnoName, Name, Number, Span, Verdict};
 use crate::syscalls::{Arch, Argument};
 
 /// The highest error number that a filter can return: `MAX_ERRNO`, Linux `include/linux/err.h`.
@@ -85,8 +86,26 @@ fn unknown(source: usize, name: &Name, arch: Arch) -> Diagnostic {
     }
 }
 
+const VERDICTS: [&str; 6] = ["allow", "trap", "kill", "kill_thread", "errno", "log"];
+
+/// The action behind a verdict.
+pub(super) fn verdict(source: usize, verdict: &Verdict, findings: &mut Vec<Diagnostic>) -> Option<Action> {
+    match (verdict.word.text.as_str(), &verdict.errno) {
+        ("allow", _) => Some(Action::Allow),
+        ("trap", _) => Some(Action::Trap),
+        ("kill", _) => Some(Action::KillProcess),
+        ("kill_thread", _) => Some(Action::KillThread),
+        ("log", _) => Some(Action::Log),
+        ("errno", Some(name)) => errno(source, name, findings).map(Action::Errno),
+        _ => {
+            findings.push(super::header::unknown(source, &verdict.word, "verdict", &VERDICTS));
+            None
+        }
+    }
+}
+
 /// The error number behind `errno NAME`.
-pub(super) fn errno(source: usize, errno: &ErrnoName, findings: &mut Vec<Diagnostic>) -> Option<u16> {
+fn errno(source: usize, errno: &ErrnoName, findings: &mut Vec<Diagnostic>) -> Option<u16> {
     match errno {
         ErrnoName::Numbered(number) if (1..=MAX_ERRNO).contains(&number.value) => {
             u16::try_from(number.value).ok()

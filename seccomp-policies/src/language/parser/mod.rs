@@ -6,10 +6,13 @@ use super::diagnostics::Diagnostic;
 use super::lexer::{self, Lexed, Token, TokenKind};
 use super::lines::{ItemLines, Piece, outline};
 use super::suggest;
-use super::syntax::{ErrnoName, Item, ItemKind, Name, Number, RuleSyntax, Span};
+use super::syntax::{ErrnoName, Item, ItemKind, Name, Number, RuleSyntax, Span, Verdict};
 
 /// The words that begin a directive.
 const DIRECTIVES: [&str; 6] = ["role", "tier", "otherwise", "fd", "include", "frequency"];
+
+/// The words that a rule may begin with. No argument of a call has one of these names.
+const RULE_VERDICTS: [&str; 5] = ["errno", "trap", "kill", "kill_thread", "log"];
 
 /// Every item of a text; errors of bad ones go to `errors`.
 pub(crate) fn items(text: &str, source: usize, errors: &mut Vec<Diagnostic>) -> Vec<Item> {
@@ -58,7 +61,7 @@ impl Parser<'_> {
         let word = self.name("a directive or the name of a call")?;
         let directive = DIRECTIVES.contains(&word.text.as_str());
         if self.at_symbol(":") || (self.at_word("on") && !directive) {
-            return Ok(ItemKind::Rule(self.rule(word)?));
+            return Ok(ItemKind::Rule(Box::new(self.rule(word)?)));
         }
         match word.text.as_str() {
             "role" => Ok(ItemKind::Role(self.name("the role's name")?)),
@@ -89,9 +92,9 @@ impl Parser<'_> {
     }
 
     fn otherwise(&mut self) -> Result<ItemKind, Diagnostic> {
-        let verdict = self.name("`trap`, `kill`, `errno NAME` or `log`")?;
-        let errno = if verdict.text == "errno" { Some(self.errno()?) } else { None };
-        Ok(ItemKind::Otherwise { verdict, errno })
+        let word = self.name("`trap`, `kill`, `errno NAME` or `log`")?;
+        let errno = if word.text == "errno" { Some(self.errno()?) } else { None };
+        Ok(ItemKind::Otherwise(Verdict { word, errno }))
     }
 
     fn slot(&mut self) -> Result<ItemKind, Diagnostic> {
@@ -121,20 +124,30 @@ impl Parser<'_> {
     fn rule(&mut self, call: Name) -> Result<RuleSyntax, Diagnostic> {
         let arch = if self.take_word("on") { Some(self.name("`x86_64` or `aarch64`")?) } else { None };
         self.symbol(":", "`:` after the call's name")?;
-        let mut errno = None;
-        if self.take_word("errno") {
-            errno = Some(self.errno()?);
-            if self.at_end() {
-                return Ok(RuleSyntax { call, arch, errno, expression: None });
-            }
-            if !self.take_word("if") {
-                return Err(self
-                    .unexpected("`if` and an expression, or the end of the rule")
-                    .help("a condition comes after `if`: `openat: errno ENOENT if dfd == AT_FDCWD`"));
-            }
+        let verdict = self.verdict()?;
+        if self.at_end() {
+            return Ok(RuleSyntax { call, arch, verdict, expression: None });
         }
-        let expression = if self.at_end() && errno.is_none() { None } else { Some(self.expression()?) };
-        Ok(RuleSyntax { call, arch, errno, expression })
+        if verdict.is_some() && !self.take_word("if") {
+            return Err(self
+                .unexpected("`if` and an expression, or the end of the rule")
+                .help("a condition comes after `if`: `openat: errno ENOENT if dfd == AT_FDCWD`"));
+        }
+        let expression = Some(self.expression()?);
+        Ok(RuleSyntax { call, arch, verdict, expression })
+    }
+
+    /// The verdict that a rule begins with, if it has one.
+    fn verdict(&mut self) -> Result<Option<Verdict>, Diagnostic> {
+        let word = match self.tokens.get(self.next) {
+            Some(Token { kind: TokenKind::Word(text), span }) if RULE_VERDICTS.contains(&text.as_str()) => {
+                Name { text: text.clone(), span: span.clone() }
+            }
+            _ => return Ok(None),
+        };
+        self.next += 1;
+        let errno = if word.text == "errno" { Some(self.errno()?) } else { None };
+        Ok(Some(Verdict { word, errno }))
     }
 
     fn errno(&mut self) -> Result<ErrnoName, Diagnostic> {

@@ -147,7 +147,7 @@ impl Listing {
             role: policy.role.clone(),
             arch: policy.arch.name(),
             backend: backend.name(),
-            otherwise: policy.otherwise.action().to_string(),
+            otherwise: policy.otherwise.to_string(),
             instructions: disassemble(program.instructions(), policy.arch),
         }
     }
