@@ -1,10 +1,11 @@
 //! What a filter adds to one round trip of `KVM_RUN`: a real port exit, and the guest-free call that the kernel
-//! refuses for its argument.
+//! refuses for its argument. Firecracker's filter is measured beside ours where its policy file is at hand.
 
 use std::time::Duration;
 
 use criterion::{Criterion, SamplingMode};
 use ringfence_benches::contest::{Contest, Contestant};
+use ringfence_benches::peer;
 use ringfence_benches::report::Report;
 use ringfence_benches::table::{NANOSECONDS, Table};
 use ringfence_benches::variant::{self, Variant};
@@ -31,7 +32,14 @@ const PATHS: [Path; 2] = [
 ];
 
 fn main() {
-    let variants = or_stop(variant::all());
+    let mut variants = or_stop(variant::all()).to_vec();
+    match peer::policy_file() {
+        Some(path) => variants.push(or_stop(peer::variant(&path))),
+        None => eprintln!(
+            "exit_path: Firecracker's filter is left out; {} may name its policy file",
+            peer::VARIABLE
+        ),
+    }
     let threads = or_stop(start_threads(&variants));
     let mut criterion = Criterion::default().configure_from_args();
     let mut report = Report::new("exit_path");

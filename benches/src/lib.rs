@@ -4,6 +4,7 @@
 pub mod binary;
 pub mod contest;
 pub mod host;
+pub mod peer;
 pub mod process;
 pub mod report;
 pub mod statistics;
