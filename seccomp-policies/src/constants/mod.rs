@@ -8,12 +8,14 @@ mod file;
 mod ioctl;
 mod kvm;
 mod memory;
+mod name;
 mod network;
 mod process;
 mod signal;
 mod wait;
 
 pub use family::{Constant, Family, Kind};
+pub use name::{name_of, name_of_mask, name_under_mask};
 
 use crate::syscalls::{Arch, Argument, Syscall};
 

@@ -14,6 +14,7 @@ mod print;
 mod refusal;
 mod suggest;
 mod syntax;
+mod write;
 
 use std::path::Path;
 
@@ -22,6 +23,7 @@ pub use diagnostics::{Diagnostic, Diagnostics, Label, Severity, Source};
 pub use format::format;
 pub use policy::{Condition, Policy, Relation, Rule, Slot, Test, Tier, Width};
 pub use refusal::Refusal;
+pub use write::{write, write_condition};
 
 use crate::syscalls::Arch;
 

@@ -32,6 +32,14 @@ impl Width {
             Self::Bits64 => u64::MAX,
         }
     }
+
+    /// The type that a policy writes after an argument to have this many bits of it compared.
+    pub const fn type_name(self) -> &'static str {
+        match self {
+            Self::Bits32 => "u32",
+            Self::Bits64 => "u64",
+        }
+    }
 }
 
 /// A comparison of an argument with constants; unsigned. Constants fit the test's width.
@@ -92,7 +100,7 @@ impl Test {
 }
 
 /// When a rule applies. `in` lists, slot ranges and `in ~MASK` are resolved into these.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Condition {
     /// Whatever the arguments.
     Always,

@@ -19,9 +19,10 @@ impl Display for Expression {
 impl Display for TestSyntax {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         let argument = &self.argument.text;
+        let width = self.width.map(|width| format!(":{}", width.type_name())).unwrap_or_default();
         match &self.mask {
-            Some(mask) => write!(f, "({argument} & {mask})")?,
-            None => f.write_str(argument)?,
+            Some(mask) => write!(f, "({argument}{width} & {mask})")?,
+            None => write!(f, "{argument}{width}")?,
         }
         match &self.comparison {
             Comparison::Compare { operator, value, .. } => write!(f, " {} {value}", operator.text()),

@@ -4,7 +4,7 @@ use std::fmt;
 
 use super::policy::{Condition, Policy, Relation, Rule, Slot, Test};
 use crate::call::Call;
-use crate::syscalls::decode;
+use crate::syscalls::{Argument, decode};
 
 /// The rule nearest to a refused call, and the tests that the call failed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -55,8 +55,8 @@ impl Policy {
 
     fn words(&self, rule: &Rule, test: &Test, wanted: bool, call: &Call) -> String {
         let register = usize::from(test.argument);
-        let argument = &rule.call.arguments[register];
-        let show = |value| decode::argument(self.arch, rule.call, argument, value);
+        let argument = Argument { width: test.width, ..*rule.call.argument_at(test.argument) };
+        let show = |value| decode::argument(self.arch, rule.call, &argument, value);
         let (name, found) = (argument.name, show(call.arguments[register]));
         let relation = match test.relation {
             Relation::Equal(value) if wanted => show(value),

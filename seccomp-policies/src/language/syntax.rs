@@ -2,6 +2,8 @@
 
 use std::ops::Range;
 
+use super::policy::Width;
+
 /// Bytes of a source's text.
 pub(crate) type Span = Range<usize>;
 
@@ -85,6 +87,8 @@ pub(crate) enum Expression {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct TestSyntax {
     pub(crate) argument: Name,
+    /// After `:`; without one, the argument's own.
+    pub(crate) width: Option<Width>,
     /// After `&`.
     pub(crate) mask: Option<Value>,
     pub(crate) comparison: Comparison,

@@ -76,6 +76,22 @@ impl Argument {
     }
 }
 
+/// Argument registers that a call does not read. The kernel itself names arguments `arg2` to `arg5` in some calls, so
+/// that these have other names.
+pub static REGISTERS: [Argument; 6] = {
+    const fn register(name: &'static str) -> Argument {
+        Argument { name, width: Width::Bits64, c_type: "unsigned_long" }
+    }
+    [
+        register("register0"),
+        register("register1"),
+        register("register2"),
+        register("register3"),
+        register("register4"),
+        register("register5"),
+    ]
+};
+
 /// One system call of an architecture.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Syscall {
@@ -91,6 +107,12 @@ impl Syscall {
     /// The argument of this name and its register's index.
     pub fn argument(&self, name: &str) -> Option<(u8, &'static Argument)> {
         (0..).zip(self.arguments).find(|(_, argument)| argument.name == name)
+    }
+
+    /// The argument in a register, 0 to 5; a plain register where the call has none there.
+    pub fn argument_at(&self, register: u8) -> &'static Argument {
+        let register = usize::from(register);
+        self.arguments.get(register).unwrap_or(&REGISTERS[register])
     }
 
     /// Every argument that is a file descriptor, with its register's index.

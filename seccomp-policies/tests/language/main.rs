@@ -16,6 +16,7 @@ mod syntax;
 mod tiers;
 mod tree;
 mod values;
+mod widths;
 
 use seccomp_policies::language::{Checked, check_sources};
 use seccomp_policies::syscalls::Arch;

@@ -8,7 +8,7 @@ use super::rules;
 fn a_number_wider_than_its_argument_is_refused() {
     let message = rules(&["read: fd == 0x100000000 -- input"]);
     assert_snapshot!(message, @r#"
-    error: `0x100000000` does not fit `fd`, of which the kernel reads 32 bits
+    error: `0x100000000` does not fit `fd`, of which 32 bits are compared
      --> r.policy:4:13
       |
     4 | read: fd == 0x100000000 -- input
@@ -22,7 +22,7 @@ fn a_number_wider_than_its_argument_is_refused() {
 fn a_negative_number_below_the_arguments_lowest_is_refused() {
     let message = rules(&["read: fd == -0x80000001 -- input"]);
     assert_snapshot!(message, @r#"
-    error: `-0x80000001` does not fit `fd`, of which the kernel reads 32 bits
+    error: `-0x80000001` does not fit `fd`, of which 32 bits are compared
      --> r.policy:4:13
       |
     4 | read: fd == -0x80000001 -- input

@@ -93,7 +93,8 @@ fn relation(width: Width) -> impl Strategy<Value = Relation> {
     ]
 }
 
-fn condition() -> impl Strategy<Value = Condition> {
+/// Conditions over all six registers, a few levels deep.
+pub fn condition() -> impl Strategy<Value = Condition> {
     let width = prop::sample::select(vec![Width::Bits32, Width::Bits64]);
     let leaf = prop_oneof![
         1 => Just(Condition::Always),

@@ -7,7 +7,7 @@ use crate::language::diagnostics::Diagnostic;
 use crate::language::policy::{Condition, Relation, Slot, Test};
 use crate::language::suggest;
 use crate::language::syntax::{Comparison, Expression, Name, Operator, Span, Term, TestSyntax, Value};
-use crate::syscalls::{Arch, Argument, Syscall};
+use crate::syscalls::{self, Arch, Argument, Syscall};
 
 /// What an expression's names mean.
 pub(super) struct Scope<'a> {
@@ -22,7 +22,8 @@ pub(super) struct Scope<'a> {
 #[derive(Clone, Copy)]
 struct Target {
     index: u8,
-    argument: &'static Argument,
+    /// With the width that the test asks for, if it does.
+    argument: Argument,
 }
 
 impl Target {
@@ -50,12 +51,13 @@ impl<'a> Scope<'a> {
     }
 
     fn test(&mut self, test: &TestSyntax) -> Option<Condition> {
-        let Some((index, argument)) = self.call.argument(&test.argument.text) else {
+        let Some((index, argument)) = self.argument(&test.argument.text) else {
             let error = self.unknown_argument(test);
             self.findings.push(error);
             return None;
         };
-        let target = Target { index, argument };
+        let width = test.width.unwrap_or(argument.width);
+        let target = Target { index, argument: Argument { width, ..*argument } };
         match (&test.comparison, &test.mask) {
             (Comparison::Compare { operator, value, .. }, Some(mask)) => {
                 self.masked(test, target, mask, *operator, value)
@@ -70,6 +72,12 @@ impl<'a> Scope<'a> {
             }
             (Comparison::InBits { mask }, _) => self.in_bits(test, target, mask),
         }
+    }
+
+    /// An argument by its name. A register that the call does not read has only its number, as in `register5`.
+    fn argument(&self, name: &str) -> Option<(u8, &'static Argument)> {
+        let unread = || (0..).zip(&syscalls::REGISTERS).skip(self.call.arguments.len());
+        self.call.argument(name).or_else(|| unread().find(|(_, register)| register.name == name))
     }
 
     fn compare(
@@ -111,7 +119,7 @@ impl<'a> Scope<'a> {
             );
         }
         let title = format!("`{operator}` compares without signs, and `{value}` is negative");
-        let top = top_bit(target.argument);
+        let top = top_bit(&target.argument);
         let name = target.argument.name;
         Some(Diagnostic::error(title, self.source, value.span.clone(), "a large number here").help(format!(
             "compare with `==`, or test the sign: `({name} & {top:#x}) != 0` is true of negative values"
@@ -128,7 +136,7 @@ impl<'a> Scope<'a> {
             Relation::Greater(value) if value == max => false,
             _ => return None,
         };
-        let (name, top) = (target.argument.name, top_bit(target.argument));
+        let (name, top) = (target.argument.name, top_bit(&target.argument));
         let error = self.foregone_error(test, always);
         Some(match relation {
             Relation::GreaterOrEqual(0) | Relation::Less(0) => error.help(format!(
@@ -250,12 +258,12 @@ impl<'a> Scope<'a> {
 
     fn term(&mut self, target: Target, term: &Term, whole: &Value) -> Option<u64> {
         let found = match term {
-            Term::Number(number) => value::positive(self.source, number, target.argument),
-            Term::Negative(number, span) => value::negative(self.source, number, span, target.argument),
+            Term::Number(number) => value::positive(self.source, number, &target.argument),
+            Term::Negative(number, span) => value::negative(self.source, number, span, &target.argument),
             Term::Constant(name) if self.call.argument(&name.text).is_some() => {
                 Err(self.argument_as_value(name))
             }
-            Term::Constant(name) => value::constant(self.source, name, self.arch, target.argument),
+            Term::Constant(name) => value::constant(self.source, name, self.arch, &target.argument),
             Term::Slot(name) if whole.terms.len() > 1 || whole.complement => Err(self.slot_in_bits(name)),
             Term::Slot(name) => {
                 let slot = self.slot(target, name)?;
@@ -318,6 +326,11 @@ impl<'a> Scope<'a> {
                 .help(format!("write `{turned}`"));
         }
         let call = self.call.name;
+        if let Some(register) = register(&name.text) {
+            let title = format!("`{call}` has no argument `{}`", name.text);
+            return Diagnostic::error(title, self.source, name.span.clone(), "a register, not a name")
+                .help(format!("write `{}`", self.call.argument_at(register).name));
+        }
         let arguments = || self.call.arguments.iter().map(|argument| argument.name);
         if self.call.arguments.is_empty() {
             let title = format!("`{call}` has no arguments");
@@ -341,6 +354,12 @@ impl<'a> Scope<'a> {
         self.call.argument(&right.text)?;
         Some(format!("{} {} {}", right.text, operator.turned().text(), test.argument.text))
     }
+}
+
+/// The register that other policy languages call `arg0` to `arg5`, or this one `register0` to `register5`.
+fn register(name: &str) -> Option<u8> {
+    let number = name.strip_prefix("arg").or_else(|| name.strip_prefix("register"))?;
+    number.parse().ok().filter(|number| usize::from(*number) < syscalls::REGISTERS.len())
 }
 
 /// `first <= argument <= last`

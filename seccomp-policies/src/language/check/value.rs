@@ -66,7 +66,7 @@ fn too_wide(source: usize, text: &str, span: &Span, argument: &Argument) -> Diag
         Width::Bits32 => 32,
         Width::Bits64 => 64,
     };
-    let title = format!("`{text}` does not fit `{}`, of which the kernel reads {bits} bits", argument.name);
+    let title = format!("`{text}` does not fit `{}`, of which {bits} bits are compared", argument.name);
     Diagnostic::error(title, source, span.clone(), "too large")
 }
 

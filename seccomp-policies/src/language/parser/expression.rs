@@ -3,6 +3,7 @@
 use super::Parser;
 use crate::language::diagnostics::Diagnostic;
 use crate::language::lexer::{Token, TokenKind};
+use crate::language::policy::Width;
 use crate::language::syntax::{Comparison, Expression, Name, Operator, Span, Term, TestSyntax, Value};
 
 /// How deep parentheses and `!` may nest: enough for any policy, and no danger to the stack.
@@ -54,7 +55,7 @@ impl Parser<'_> {
             return Ok(Expression::Not(Box::new(inner)));
         }
         // `(arg & MASK)` is the left side of a test, every other parenthesis holds an expression.
-        if self.at_symbol("(") && self.symbol_ahead(2) != Some("&") {
+        if self.at_symbol("(") && !self.at_masked_argument() {
             let open = self.symbol("(", "`(`")?;
             let inner = self.any(depth + 1)?;
             self.close(")", open)?;
@@ -80,20 +81,43 @@ impl Parser<'_> {
         if self.at_constant() {
             return Err(self.constant_on_the_left(start));
         }
-        let (argument, mask) = if let Some(open) = self.take_symbol("(") {
-            let argument = self.name("an argument's name")?;
-            self.symbol("&", "`&`")?;
-            let mask = self.value()?;
-            self.close(")", open)?;
-            (argument, Some(mask))
-        } else {
-            (self.name("an argument's name")?, None)
+        let open = self.take_symbol("(");
+        let argument = self.name("an argument's name")?;
+        let width = self.width()?;
+        let mask = match open {
+            Some(open) => {
+                self.symbol("&", "`&`")?;
+                let mask = self.value()?;
+                self.close(")", open)?;
+                Some(mask)
+            }
+            None => None,
         };
         if mask.is_none() && self.at_symbol("&") {
             return Err(self.bare_mask(&argument));
         }
         let comparison = self.comparison(&argument, mask.as_ref())?;
-        Ok(TestSyntax { argument, mask, comparison, span: start..self.previous_end() })
+        Ok(TestSyntax { argument, width, mask, comparison, span: start..self.previous_end() })
+    }
+
+    /// Whether the parenthesis that comes next opens `(arg & MASK)`.
+    fn at_masked_argument(&self) -> bool {
+        let after_type = if self.symbol_ahead(2) == Some(":") { 4 } else { 2 };
+        self.symbol_ahead(after_type) == Some("&")
+    }
+
+    /// How many bits are compared, where the test says so: `:u32` or `:u64` after the argument.
+    fn width(&mut self) -> Result<Option<Width>, Diagnostic> {
+        if self.take_symbol(":").is_none() {
+            return Ok(None);
+        }
+        let name = self.name("`u32` or `u64`")?;
+        let known = [Width::Bits32, Width::Bits64].into_iter().find(|width| width.type_name() == name.text);
+        known.map(Some).ok_or_else(|| {
+            let title = format!("unknown type `{}`", name.text);
+            Diagnostic::error(title, self.source, name.span, "how many bits are compared")
+                .help("write `u32` for the lower half of the register, `u64` for the whole of it")
+        })
     }
 
     fn previous_end(&self) -> usize {
