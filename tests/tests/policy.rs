@@ -6,10 +6,11 @@ use std::os::fd::{AsFd, FromRawFd, OwnedFd};
 
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::process::{Command, Stdio};
 
 use ringfence::role::policies;
 use ringfence_tests::binary::ringfence;
+use ringfence_tests::policy::{policy, run};
 use seccomp_policies::embed::{OnViolation, Programs};
 use serde_json::Value;
 use tempfile::TempDir;
@@ -28,19 +29,6 @@ fn folder(files: &[(&str, &str)]) -> TempDir {
         fs::write(path, text).expect("the folder takes a file");
     }
     folder
-}
-
-fn policy(folder: &Path, arguments: &[&str]) -> Command {
-    let mut command = Command::new(ringfence());
-    command.arg("policy").args(arguments).current_dir(folder).env_remove("NO_COLOR").stdin(Stdio::null());
-    command
-}
-
-/// Runs it to its end: exit code, standard output, standard error.
-fn run(command: &mut Command) -> (i32, String, String) {
-    let Output { status, stdout, stderr } = command.output().expect("the binary starts");
-    let text = |bytes| String::from_utf8(bytes).expect("it writes UTF-8");
-    (status.code().expect("it ends by itself"), text(stdout), text(stderr))
 }
 
 fn shipped() -> PathBuf {

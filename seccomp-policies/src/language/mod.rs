@@ -12,7 +12,7 @@ mod parser;
 mod policy;
 mod print;
 mod refusal;
-mod suggest;
+pub(crate) mod suggest;
 mod syntax;
 mod write;
 

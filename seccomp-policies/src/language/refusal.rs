@@ -3,6 +3,7 @@
 use std::fmt;
 
 use super::policy::{Condition, Policy, Relation, Rule, Slot, Test};
+use crate::action::Action;
 use crate::call::Call;
 use crate::syscalls::{Argument, decode};
 
@@ -35,9 +36,19 @@ impl Policy {
         if call.arch != self.arch.audit_value() || self.matching_rule(call).is_some() {
             return None;
         }
-        let rules = self.rules.iter().filter(|rule| rule.call.number == call.number);
+        self.nearest(call, [true; 6], |_| true)
+    }
+
+    /// The rule nearest to a call that no rule carries out, of those that would carry it out. Tests of registers that
+    /// are not `known` are left out.
+    pub(crate) fn nearest_allowing(&self, call: &Call, known: [bool; 6]) -> Option<Refusal<'_>> {
+        self.nearest(call, known, |rule| matches!(rule.action, Action::Allow | Action::Log))
+    }
+
+    fn nearest(&self, call: &Call, known: [bool; 6], may: impl Fn(&Rule) -> bool) -> Option<Refusal<'_>> {
+        let rules = self.rules.iter().filter(|rule| rule.call.number == call.number && may(rule));
         let (tests, rule) = rules
-            .map(|rule| (failed(&rule.condition, call, true), rule))
+            .map(|rule| (failed(&rule.condition, call, known, true), rule))
             .min_by_key(|(tests, _)| tests.len())?;
         let failed = tests.iter().map(|(test, wanted)| self.words(rule, test, *wanted, call)).collect();
         Some(Refusal { rule, failed })
@@ -81,14 +92,15 @@ impl Policy {
 }
 
 /// The fewest tests that would have to come out otherwise for the condition to be `wanted`, each with how it would
-/// have to come out; empty if the condition is that already.
-fn failed(condition: &Condition, call: &Call, wanted: bool) -> Vec<(Test, bool)> {
-    let part = |part| failed(part, call, wanted);
+/// have to come out; empty if the condition is that already, or may be where a register is not known.
+fn failed(condition: &Condition, call: &Call, known: [bool; 6], wanted: bool) -> Vec<(Test, bool)> {
+    let part = |part| failed(part, call, known, wanted);
     match (condition, wanted) {
         (Condition::Always, _) => Vec::new(),
+        (Condition::Test(test), _) if !known[usize::from(test.argument)] => Vec::new(),
         (Condition::Test(test), _) if test.holds(call) == wanted => Vec::new(),
         (Condition::Test(test), _) => vec![(*test, wanted)],
-        (Condition::Not(inner), _) => failed(inner, call, !wanted),
+        (Condition::Not(inner), _) => failed(inner, call, known, !wanted),
         (Condition::All(parts), true) | (Condition::Any(parts), false) => {
             parts.iter().flat_map(part).collect()
         }

@@ -23,7 +23,7 @@ pub struct Cli {
 enum Command {
     /// Run a guest image confined
     Run(Box<run::Args>),
-    /// Check, format and compile policies
+    /// Check, format and compile policies, and ask what they do
     Policy(policy::Args),
     /// List the embedded guests, build a Linux guest
     Guest(guest::Args),
@@ -38,7 +38,7 @@ pub enum Outcome {
     Done,
     /// It looked, and what it found is not in order; it has said so.
     Deficient,
-    /// A run ended, with this exit code; the calling thread is fenced.
+    /// It ended with this exit code, and nothing is left to do. After a run the calling thread is fenced.
     Ended(u8),
 }
 

@@ -1,9 +1,15 @@
-//! `ringfence policy`: policy files checked, formatted and compiled, with the library that the build uses.
+//! `ringfence policy`: policy files checked, formatted and compiled, and the questions that a person asks of them, with
+//! the library that the build uses.
 
 mod check;
 mod compile;
+mod exit_code;
+mod explain;
 mod fmt;
+mod input;
 mod output;
+mod simulate;
+mod table;
 
 use std::io;
 use std::path::PathBuf;
@@ -28,6 +34,10 @@ enum Command {
     Fmt(fmt::Args),
     /// Compile a policy to the program that the kernel runs
     Compile(compile::Args),
+    /// Say whether a call is allowed, by which rule, or what keeps it from being
+    Explain(explain::Args),
+    /// Say what a policy would have answered to the calls of a trace
+    Simulate(simulate::Args),
 }
 
 /// Why `policy` could not do what was asked. What is wrong with a policy's text is no error of the command; it
@@ -67,6 +77,32 @@ pub enum Error {
         /// What the backend said.
         source: seccomp_policies::compile::Error,
     },
+    /// A policy does not hold; what is wrong with it has been shown.
+    #[error("{} does not hold, so nothing can be said of it", path.display())]
+    Refused {
+        /// The path given.
+        path: PathBuf,
+    },
+    /// The call that is asked about is none; why has been shown.
+    #[error("the call cannot be understood")]
+    Question,
+    /// A trace cannot be read.
+    #[error("cannot read the trace {}: {source}; give the path of a log, or - for standard input", path.display())]
+    ReadTrace {
+        /// The path given.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// A trace without a call.
+    #[error(
+        "there is no call in {}; give what strace wrote, or a list with a call on each line, as in \
+         `openat(AT_FDCWD, ?, O_RDONLY)`", path.display()
+    )]
+    EmptyTrace {
+        /// The path given.
+        path: PathBuf,
+    },
 }
 
 /// Runs the command.
@@ -78,7 +114,17 @@ pub fn run(args: &Args) -> Result<Outcome, Error> {
         Command::Check(args) => check::run(args),
         Command::Fmt(args) => fmt::run(args),
         Command::Compile(args) => compile::run(args),
+        Command::Explain(args) => answered(explain::run(args)),
+        Command::Simulate(args) => answered(simulate::run(args)),
     }
+}
+
+/// A question that cannot be answered has an exit code of its own, so that it is not taken for a "no".
+fn answered(outcome: Result<Outcome, Error>) -> Result<Outcome, Error> {
+    outcome.or_else(|error| {
+        output::say(&format!("ringfence: {error}\n"));
+        Ok(Outcome::Ended(exit_code::NO_ANSWER))
+    })
 }
 
 /// Reads the name of an architecture.

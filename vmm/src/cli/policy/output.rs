@@ -6,6 +6,7 @@ use std::io::{self, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 
 use seccomp_policies::language::Diagnostics;
+use serde::Serialize;
 
 use super::Error;
 
@@ -16,6 +17,13 @@ pub(super) fn print(bytes: &[u8]) -> Result<(), Error> {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(Error::Output(error)),
         _ => Ok(()),
     }
+}
+
+/// Writes a result for programs.
+pub(super) fn json(value: &impl Serialize) -> Result<(), Error> {
+    let mut text = serde_json::to_string_pretty(value).expect("plain data");
+    text.push('\n');
+    print(text.as_bytes())
 }
 
 /// Shows findings, in colour on a terminal unless `NO_COLOR` is set.

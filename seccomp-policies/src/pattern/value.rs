@@ -1,0 +1,177 @@
+//! One written argument: numbers, constants and their combinations, or something that only an address leads to.
+
+use super::Known;
+use super::written::{Piece, unknown_constant};
+use crate::constants;
+use crate::language::{Diagnostic, Width};
+use crate::syscalls::{Arch, Argument, Syscall};
+
+/// Reads an argument of a call for a register.
+///
+/// # Errors
+/// It is none of what is said above, or has more bits than the kernel reads.
+pub(super) fn read(
+    text: &str,
+    piece: &Piece<'_>,
+    arch: Arch,
+    call: Option<&'static Syscall>,
+    register: u8,
+) -> Result<Known, Diagnostic> {
+    let argument = call.and_then(|call| call.arguments.get(usize::from(register)));
+    let width = argument.map_or(Width::Bits64, |argument| argument.width);
+    let bare = undecorated(text, piece);
+    if is_open(bare.text) {
+        return Ok(Known::Nothing);
+    }
+    if bare.text.starts_with(['"', '{', '[', '&']) || bare.text.starts_with("~[") {
+        return Ok(if width == Width::Bits64 { Known::NotNull } else { Known::Nothing });
+    }
+    let value = alternatives(&bare).map(|piece| sum(&piece, arch)).reduce(Result::or);
+    let value = value.unwrap_or_else(|| Err(unknown_constant(&bare, arch)))?;
+    fit(value, &bare, width, argument)
+}
+
+/// Whether the writer leaves the argument open, or `strace` could not see it.
+fn is_open(text: &str) -> bool {
+    matches!(text, "" | "?" | "_" | "*" | "...") || text.starts_with('<')
+}
+
+/// The argument without comments, and without what `strace` says about a descriptor or a process.
+fn undecorated<'a>(text: &'a str, piece: &Piece<'a>) -> Piece<'a> {
+    let mut end = piece.text.find("/*").unwrap_or(piece.text.len());
+    // `NULL => ...` and `{...} => {...}`: what went in, and what came out.
+    end = end.min(piece.text.find(" => ").unwrap_or(end));
+    let quoted = piece.text.starts_with(['"', '{', '[']);
+    let decorated =
+        piece.text.find('<').filter(|at| *at > 0 && !quoted && !piece.text[*at..].starts_with("<<"));
+    end = end.min(decorated.unwrap_or(end));
+    Piece::new(text, piece.span.start..piece.span.start + end)
+}
+
+/// `A or B`: names of other subsystems for the same number.
+fn alternatives<'a>(piece: &Piece<'a>) -> impl Iterator<Item = Piece<'a>> {
+    divided(piece, " or ")
+}
+
+/// The parts of a text between separators.
+fn divided<'a>(piece: &Piece<'a>, separator: &'static str) -> impl Iterator<Item = Piece<'a>> {
+    let mut at = 0;
+    let start = piece.span.start;
+    let text = piece.text;
+    text.split(separator).map(move |part| {
+        let piece = Piece::new(text, at..at + part.len());
+        at += part.len() + separator.len();
+        Piece { text: piece.text, span: start + piece.span.start..start + piece.span.end }
+    })
+}
+
+/// Constants and numbers or-ed, as one number of 64 bits; negative ones wrap.
+fn sum(piece: &Piece<'_>, arch: Arch) -> Result<Number, Diagnostic> {
+    if let Some(request) = ioctl_request(piece.text) {
+        return Ok(Number { value: request, is_negative: false });
+    }
+    let mut sum = Number { value: 0, is_negative: false };
+    for part in divided(piece, "|") {
+        let term = product(&part, arch)?;
+        sum = Number { value: sum.value | term.value, is_negative: sum.is_negative || term.is_negative };
+    }
+    Ok(sum)
+}
+
+/// A number, and whether it was written as a negative one or a complement.
+#[derive(Clone, Copy)]
+struct Number {
+    value: u64,
+    is_negative: bool,
+}
+
+/// `8192*1024` and `1<<20`, which `strace` writes, or a single constant.
+fn product(piece: &Piece<'_>, arch: Arch) -> Result<Number, Diagnostic> {
+    let number = |value| Number { value, is_negative: false };
+    if let Some((left, right)) = piece.text.split_once("<<") {
+        let shifted = parsed(left)
+            .zip(parsed(right))
+            .and_then(|(left, right)| left.checked_shl(u32::try_from(right).ok()?));
+        return shifted.map(number).ok_or_else(|| unknown_constant(piece, arch));
+    }
+    if piece.text.contains('*') {
+        let factors = piece.text.split('*').map(parsed);
+        let product = factors.reduce(|left, right| left?.checked_mul(right?)).flatten();
+        return product.map(number).ok_or_else(|| unknown_constant(piece, arch));
+    }
+    term(piece, arch)
+}
+
+fn parsed(text: &str) -> Option<u64> {
+    number(text.trim())
+}
+
+fn term(piece: &Piece<'_>, arch: Arch) -> Result<Number, Diagnostic> {
+    let text = piece.text;
+    if let Some(complemented) = text.strip_prefix('~') {
+        let inner = Piece { text: complemented, span: piece.span.start + 1..piece.span.end };
+        return Ok(Number { value: !term(&inner, arch)?.value, is_negative: true });
+    }
+    if let Some(value) = text.strip_prefix('-').and_then(number) {
+        return Ok(Number { value: value.wrapping_neg(), is_negative: true });
+    }
+    if text == "NULL" {
+        return Ok(Number { value: 0, is_negative: false });
+    }
+    let named = || constants::value(arch, text);
+    match number(text) {
+        Some(value) => Ok(Number { value, is_negative: false }),
+        None => match named() {
+            Some(value) => Ok(Number { value: value.cast_unsigned(), is_negative: value < 0 }),
+            None => Err(unknown_constant(piece, arch)),
+        },
+    }
+}
+
+/// A decimal, hexadecimal or octal number.
+pub(super) fn number(text: &str) -> Option<u64> {
+    let (digits, radix) = match text.strip_prefix("0x").or_else(|| text.strip_prefix("0X")) {
+        Some(digits) => (digits, 16),
+        None if text.len() > 1 && text.starts_with('0') => (&text[1..], 8),
+        None => (text, 10),
+    };
+    // The standard library takes a sign, which has no place here.
+    digits.starts_with(|c: char| c.is_digit(radix)).then(|| u64::from_str_radix(digits, radix).ok())?
+}
+
+/// `_IOC(_IOC_READ, 0x54, 0x30, 0x4)`, as `strace` writes a request without a name: Linux
+/// `include/uapi/asm-generic/ioctl.h`.
+fn ioctl_request(text: &str) -> Option<u64> {
+    let inside = text.strip_prefix("_IOC(")?.strip_suffix(')')?;
+    let mut parts = inside.split(',').map(str::trim);
+    let mut direction = 0;
+    for word in parts.next()?.split('|') {
+        direction |= match word {
+            "_IOC_NONE" | "0" => 0,
+            "_IOC_WRITE" => 1,
+            "_IOC_READ" => 2,
+            _ => return None,
+        };
+    }
+    let mut field = |bits: u32| parts.next().and_then(number).filter(|value| *value < 1 << bits);
+    let (kind, number, size) = (field(8)?, field(8)?, field(14)?);
+    Some(direction << 30 | size << 16 | kind << 8 | number)
+}
+
+/// The number in the argument's width.
+fn fit(
+    number: Number,
+    piece: &Piece<'_>,
+    width: Width,
+    argument: Option<&Argument>,
+) -> Result<Known, Diagnostic> {
+    let cut = number.value & width.mask();
+    let lost = number.value & !width.mask();
+    if lost == 0 || number.is_negative && lost == !width.mask() {
+        return Ok(Known::Value(cut, width));
+    }
+    let name = argument.map_or("the argument", |argument| argument.name);
+    let title = format!("`{}` does not fit `{name}`, of which the kernel reads 32 bits", piece.text);
+    Err(Diagnostic::error(title, 0, piece.span.clone(), "too large")
+        .help(format!("the largest value is {:#x}", width.mask())))
+}

@@ -1,0 +1,39 @@
+//! The examples of the help texts.
+
+use std::path::Path;
+use std::process::Command;
+
+use ringfence_tests::binary::ringfence;
+use ringfence_tests::policy::{policy, run};
+
+use super::folder;
+
+/// The questions that have a help text with examples.
+const QUESTIONS: &[&str] = &["explain", "simulate"];
+
+#[test]
+fn every_example_is_answered_with_yes() {
+    let shipped = Path::new(env!("CARGO_MANIFEST_DIR")).join("../seccomp-policies/policies");
+    let text = |name: &str| std::fs::read_to_string(shipped.join(name)).expect("it is there");
+    let vcpu = text("vcpu.policy").replace("common/", "");
+    let folder = folder(&[
+        ("vcpu.policy", vcpu.as_str()),
+        ("waiting.policy", text("common/waiting.policy").as_str()),
+        ("server.policy", super::POLICY),
+        ("server.strace", "read(3, \"\", 64) = 0\nexit_group(0) = ?\n"),
+        ("calls.txt", "read(3, ?, 64)\nclose\n"),
+    ]);
+    let binaries = ringfence().parent().expect("it is in a folder").display().to_string();
+    for question in QUESTIONS {
+        let (code, help, _) = run(&mut policy(folder.path(), &[question, "--help"]));
+        assert_eq!(code, 0);
+        let examples: Vec<_> = help.lines().filter_map(|line| line.strip_prefix("  ringfence ")).collect();
+        assert!(examples.len() > 1, "{question} has no examples:\n{help}");
+        for example in examples {
+            let mut shell = Command::new("sh");
+            shell.args(["-c", &format!("{binaries}/ringfence {example}")]).current_dir(folder.path());
+            let (code, _, errors) = run(&mut shell);
+            assert_eq!(code, 0, "{example}: {errors}");
+        }
+    }
+}
