@@ -10,6 +10,8 @@ use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
 pub enum Severity {
     /// The text is not a policy.
     Error,
+    /// The text is a policy, and something that it says was lost.
+    Warning,
     /// The text is a policy, and there is something to know about it.
     Note,
 }
@@ -66,6 +68,13 @@ impl Diagnostic {
     #[must_use]
     pub fn context(mut self, source: usize, span: Range<usize>, text: impl Into<String>) -> Self {
         self.labels.push(Label { source, span, text: text.into() });
+        self
+    }
+
+    /// The same finding as a warning.
+    #[must_use]
+    pub fn into_warning(mut self) -> Self {
+        self.severity = Severity::Warning;
         self
     }
 
@@ -148,6 +157,7 @@ impl Diagnostics {
     fn report<'a>(&'a self, item: &'a Diagnostic) -> Vec<Group<'a>> {
         let level = match item.severity {
             Severity::Error => Level::ERROR,
+            Severity::Warning => Level::WARNING,
             Severity::Note => Level::NOTE,
         };
         let mut group = level.primary_title(item.title.as_str()).elements(self.snippets(item));

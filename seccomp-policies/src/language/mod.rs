@@ -19,10 +19,13 @@ mod write;
 use std::path::Path;
 
 pub use check::Checked;
+pub(crate) use check::{PlacedRule, undecided_rules};
 pub use diagnostics::{Diagnostic, Diagnostics, Label, Severity, Source};
 pub use format::format;
 pub use policy::{Condition, Policy, Relation, Rule, Slot, Test, Tier, Width};
 pub use refusal::Refusal;
+pub(crate) use suggest::closest;
+pub(crate) use write::one_line;
 pub use write::{write, write_condition};
 
 use crate::syscalls::Arch;

@@ -80,6 +80,14 @@ pub(crate) fn check(loaded: Loaded, arch: Arch) -> Result<Checked, Diagnostics> 
     })
 }
 
+/// Findings about rules that decide nothing: they never match, or earlier ones take all that they match.
+pub(crate) fn undecided_rules(rules: &[PlacedRule]) -> Vec<Diagnostic> {
+    let mut findings = Vec::new();
+    // Without a tier, nothing is said of descriptors.
+    coverage::check(rules, None, &mut findings);
+    findings
+}
+
 fn no_rule(items: &[Placed], header: &header::Header, arch: Arch) -> Diagnostic {
     let elsewhere = items.iter().any(|placed| matches!(placed.item.kind, ItemKind::Rule(_)));
     let title = if elsewhere {

@@ -115,7 +115,7 @@ fn verdict(action: Action) -> String {
 }
 
 /// A reason as the rest of a line holds it.
-fn one_line(reason: &str) -> String {
+pub(crate) fn one_line(reason: &str) -> String {
     let printable = reason.replace(char::is_control, " ");
     let words: Vec<_> = printable.split_whitespace().collect();
     if words.is_empty() { NO_REASON.to_owned() } else { words.join(" ") }

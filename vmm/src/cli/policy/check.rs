@@ -169,6 +169,7 @@ impl Finding {
     fn new(finding: &Diagnostic, among: &Diagnostics) -> Self {
         let severity = match finding.severity {
             Severity::Error => "error",
+            Severity::Warning => "warning",
             Severity::Note => "note",
         };
         let place = finding.labels.first().map(|label| {

@@ -1,0 +1,107 @@
+//! Policies of other programs as policies of this language.
+//!
+//! What a format can say and this language cannot is an error that names it, or, where losses are taken, a warning
+//! for each. `docs/importing.md` has what each format comes to.
+
+#![allow(dead_code, reason = "readers of more formats use it")]
+
+mod action;
+mod draft;
+mod findings;
+mod firecracker;
+mod format;
+mod input;
+mod json;
+mod options;
+
+pub use format::Format;
+pub use options::{KernelVersion, Options};
+
+use std::path::Path;
+
+use crate::language::{self, Diagnostics, Policy};
+use findings::{Findings, unreadable};
+use input::Input;
+
+/// The largest file that is read: more than ten times any policy known.
+pub const MAX_BYTES: usize = 1 << 20;
+
+/// What a file holds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Imported {
+    /// What the file was read as.
+    pub format: Format,
+    /// The policies: one, or for Firecracker one for each thread, in the order of the file.
+    pub policies: Vec<Policy>,
+    /// What there is to know about them: notes, and a warning for each thing that was lost.
+    pub notes: Diagnostics,
+}
+
+/// Reads a file of any format; `format` says which it is, or the name and the first lines do.
+///
+/// # Errors
+/// Everything that is wrong with the text, what the language cannot express unless losses are taken, and files that
+/// cannot be read.
+pub fn read(path: &Path, format: Option<Format>, options: &Options) -> Result<Imported, Diagnostics> {
+    let bytes = input::read(path)?;
+    let format = format.unwrap_or_else(|| Format::detect(&path.display().to_string(), &bytes));
+    if format == Format::Ringfence {
+        return ringfence(language::load(path, options.target()));
+    }
+    let shown = path.display().to_string();
+    dispatch(&Input { name: &shown, bytes: &bytes, folder: path.parent() }, format, options)
+}
+
+/// The same from memory. Nothing is read from disk: a file that includes others is an error that says so.
+///
+/// # Errors
+/// As for [`read`].
+pub fn read_bytes(
+    name: &str,
+    bytes: &[u8],
+    format: Option<Format>,
+    options: &Options,
+) -> Result<Imported, Diagnostics> {
+    let format = format.unwrap_or_else(|| Format::detect(name, bytes));
+    let input = Input { name, bytes, folder: None };
+    if format == Format::Ringfence {
+        let text = input.text()?;
+        return ringfence(language::check_sources(name, &[(name, text)], options.target()));
+    }
+    dispatch(&input, format, options)
+}
+
+fn ringfence(outcome: Result<language::Checked, Diagnostics>) -> Result<Imported, Diagnostics> {
+    let checked = outcome?;
+    Ok(Imported { format: Format::Ringfence, policies: vec![checked.policy], notes: checked.notes })
+}
+
+fn dispatch(input: &Input, format: Format, options: &Options) -> Result<Imported, Diagnostics> {
+    if input.bytes.len() > MAX_BYTES {
+        return Err(input::too_large(input.name));
+    }
+    match format {
+        Format::Ringfence => unreachable!("read by the language itself"),
+        Format::Firecracker => firecracker::read(input, options),
+        Format::Oci | Format::Minijail | Format::Lxc | Format::Raw => {
+            Err(unreadable(format!("cannot import {}: no reader of {format} is built in", input.name)))
+        }
+    }
+}
+
+/// A role's name from a file's: its stem, as far as the language takes it.
+fn role_of(name: &str) -> String {
+    let stem = Path::new(name).file_stem().map(|stem| stem.to_string_lossy()).unwrap_or_default();
+    word(&stem)
+}
+
+/// Text as a word of the language, which has letters, digits and `_` and begins with no digit.
+fn word(text: &str) -> String {
+    let kept = |c: char| if c.is_ascii_alphanumeric() { c } else { '_' };
+    let word: String = text.chars().map(kept).collect();
+    if word.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_') {
+        word
+    } else {
+        format!("role_{word}")
+    }
+}
