@@ -206,6 +206,35 @@ fn other_architectures_have_other_numbers() {
 }
 
 #[test]
+fn event_filters_are_written_as_their_page_shows_and_as_json() {
+    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/event-filters.md");
+    let page = fs::read_to_string(page).expect("the page is there");
+    let mut blocks = page.split("```").skip(1).step_by(2);
+    let mut block = |kind| blocks.find_map(|block| block.strip_prefix(kind)).expect("a block of this kind");
+    let (text, events) = (block("policy\n"), block("events\n"));
+    let folder = folder(&[("test.policy", text)]);
+    let compile = |format: &[&str]| {
+        let arguments = [&["compile", "test.policy", "--backend", "event-filter"], format].concat();
+        run(&mut policy(folder.path(), &arguments))
+    };
+    assert_eq!(compile(&[]), (0, events.to_owned(), String::new()));
+    let json: Value = serde_json::from_str(&compile(&["--format", "json"]).1).expect("it is JSON");
+    assert_eq!(json["events"][0]["filter"], "!(fd == 3 && cmd == 0xae80)");
+    assert_eq!(json["events"][5]["filter"], Value::Null);
+    assert_eq!(json["events"][5]["remainder"], "!(buf != 0 && bufsiz <= 0x40)");
+    assert_eq!(json["unwatched"][0], "rt_sigreturn");
+}
+
+#[test]
+fn event_filters_have_no_bytes_and_the_message_says_so() {
+    let folder = folder(&[("test.policy", GOOD)]);
+    let arguments = ["compile", "test.policy", "--backend", "event-filter", "--format", "c"];
+    let (code, output, errors) = run(&mut policy(folder.path(), &arguments));
+    assert_eq!((code, output.as_str()), (1, ""));
+    assert!(errors.contains("event filters are text and not a program"), "{errors}");
+}
+
+#[test]
 fn strict_mode_has_nothing_to_compile_and_the_message_says_so() {
     let (code, output, errors) = run(&mut policy(&shipped(), &["compile", "console.policy"]));
     assert_eq!((code, output.as_str()), (1, ""));
@@ -375,5 +404,5 @@ fn every_example_of_the_help_does_what_it_says() {
             tried += 1;
         }
     }
-    assert_eq!(tried, 10);
+    assert_eq!(tried, 11);
 }

@@ -1,17 +1,20 @@
 //! Checked policy to BPF program, by several backends.
 //!
 //! [`reference()`] compiles a policy whole, through the seccompiler crate; [`bitmask()`] compiles what is left of
-//! it when arguments are not looked at. [`verify`] holds a program against the policy's meaning on calls
+//! it when arguments are not looked at; [`event_filter()`] turns it into tracing filters, which watch and refuse
+//! nothing. [`verify`] holds a program against the policy's meaning on calls
 //! chosen around every constant of the text.
 
 mod bitmask;
 mod emit;
+pub mod event_filter;
 mod normal;
 mod probe;
 mod reference;
 mod search;
 
 pub use bitmask::{bitmask, widen};
+pub use event_filter::event_filter;
 pub use probe::{Disagreement, Unfaithful, probes, verify};
 pub use reference::reference;
 

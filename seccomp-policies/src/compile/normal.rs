@@ -56,7 +56,7 @@ fn sum(parts: &[Condition], negated: bool) -> usize {
 
 /// The same parts, three and more neighbouring values of an argument as one range: a list of descriptors is one
 /// alternative then, not one for each.
-fn with_ranges(parts: &[Condition]) -> Vec<Condition> {
+pub(super) fn with_ranges(parts: &[Condition]) -> Vec<Condition> {
     let mut values: BTreeMap<(u8, u64), BTreeSet<u64>> = BTreeMap::new();
     let mut others = Vec::new();
     for part in parts {

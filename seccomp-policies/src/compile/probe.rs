@@ -139,7 +139,7 @@ fn interesting_values(policy: &Policy, number: u32) -> BTreeSet<(u8, u64)> {
 }
 
 /// Every test of the condition, whichever way it counts.
-fn tests(condition: &Condition) -> Vec<Test> {
+pub(super) fn tests(condition: &Condition) -> Vec<Test> {
     match condition {
         Condition::Always => Vec::new(),
         Condition::Test(test) => vec![*test],

@@ -64,7 +64,8 @@ pub fn test(argument: u8, width: Width, relation: Relation) -> Condition {
     Condition::Test(Test { argument, width, relation })
 }
 
-fn constant() -> impl Strategy<Value = u64> + Clone {
+/// Values of an argument, many of them where something begins or ends.
+pub fn constant() -> impl Strategy<Value = u64> + Clone {
     prop_oneof![
         4 => 0..4_u64,
         2 => prop::sample::select(vec![
@@ -111,7 +112,8 @@ pub fn condition() -> impl Strategy<Value = Condition> {
     })
 }
 
-fn action() -> impl Strategy<Value = Action> {
+/// What a rule may answer so that its call can be tried.
+pub fn action() -> impl Strategy<Value = Action> {
     prop_oneof![
         3 => Just(Action::Allow),
         1 => prop::sample::select(vec![1, 2, 13, 4095]).prop_map(Action::Errno),

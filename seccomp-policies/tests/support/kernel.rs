@@ -151,7 +151,7 @@ pub fn getpid_of_i386() {
     }
 }
 
-fn exit(code: i32) -> ! {
+pub(super) fn exit(code: i32) -> ! {
     // SAFETY: ends this process without running anything else of it.
     unsafe { libc::_exit(code) }
 }
@@ -195,13 +195,13 @@ fn install(program: &[Instruction], flags: libc::c_ulong) -> Result<libc::c_long
 }
 
 /// Memory that a child fills and its parent reads: how many calls were made, then their results.
-struct SharedResults {
+pub(super) struct SharedResults {
     memory: *mut AtomicI64,
     words: usize,
 }
 
 impl SharedResults {
-    fn new(count: usize) -> Self {
+    pub(super) fn new(count: usize) -> Self {
         let words = count + 1;
         // SAFETY: a new anonymous mapping, which overlaps nothing.
         let memory = unsafe {
@@ -224,7 +224,8 @@ impl SharedResults {
         unsafe { std::slice::from_raw_parts(self.memory, self.words) }
     }
 
-    fn done(&self) -> &AtomicI64 {
+    /// How many calls were made, or what its user makes of this word.
+    pub(super) fn done(&self) -> &AtomicI64 {
         &self.words()[0]
     }
 

@@ -4,3 +4,4 @@
 pub mod arbitrary;
 pub mod kernel;
 pub mod program;
+pub mod tracing;

@@ -11,6 +11,7 @@ use seccomp_policies::language::{self, Policy};
 use seccomp_policies::syscalls::Arch;
 use serde::Serialize;
 
+use super::events::EventListing;
 use super::{Error, output, target_parser};
 use crate::cli::Outcome;
 
@@ -18,7 +19,8 @@ const EXAMPLES: &str = "Examples:
   ringfence policy compile vcpu.policy
   ringfence policy compile vcpu.policy --backend bitmask --on-violation log
   ringfence policy compile vcpu.policy --format bytes -o vcpu.bpf
-  ringfence policy compile vcpu.policy --format json --target aarch64";
+  ringfence policy compile vcpu.policy --format json --target aarch64
+  ringfence policy compile vcpu.policy --backend event-filter";
 
 /// Arguments of `policy compile`.
 #[derive(Debug, clap::Args)]
@@ -51,6 +53,8 @@ enum Backend {
     Reference,
     /// Call numbers alone: what a rule may allow is allowed whatever the arguments
     Bitmask,
+    /// No program: tracing events and filters that let violations alone through, and refuse nothing
+    EventFilter,
 }
 
 impl Backend {
@@ -58,18 +62,19 @@ impl Backend {
         match self {
             Self::Reference => "reference",
             Self::Bitmask => "bitmask",
+            Self::EventFilter => "event-filter",
         }
     }
 }
 
 #[derive(Clone, Copy, Debug, Default, clap::ValueEnum)]
 enum Format {
-    /// A line for each instruction, with names
+    /// A line for each instruction, with names; a line for each event, with its filter
     #[default]
     Disassembly,
     /// What the kernel reads: 8 bytes an instruction, in this machine's byte order
     Bytes,
-    /// One object with every instruction, its text and its names
+    /// One object with every instruction, its text and its names; or with every event
     Json,
     /// The same as an initializer of a C array
     C,
@@ -112,23 +117,38 @@ pub(super) fn run(args: &Args) -> Result<Outcome, Error> {
     if let Some(choice) = args.on_violation {
         policy = with_otherwise(&policy, embed::OnViolation::from(choice).otherwise());
     }
-    let program = match args.backend {
-        Backend::Reference => reference(&policy),
-        Backend::Bitmask => bitmask(&policy),
-    }
-    .map_err(|source| Error::Compile { path: args.file.clone(), source })?;
-    let listing = Listing::new(&policy, args.backend, &program);
-    let bytes = match args.format {
-        Format::Disassembly => listing.text().into_bytes(),
-        Format::Bytes => program.bytes(),
-        Format::Json => listing.json().into_bytes(),
-        Format::C => listing.initializer().into_bytes(),
-    };
+    let bytes = compiled(args, &policy)?;
     match &args.output {
         None => output::print(&bytes)?,
         Some(path) => output::replace(path, &bytes)?,
     }
     Ok(Outcome::Done)
+}
+
+/// What the policy compiles to, in the format that is asked for.
+fn compiled(args: &Args, policy: &Policy) -> Result<Vec<u8>, Error> {
+    let program = match args.backend {
+        Backend::Reference => reference(policy),
+        Backend::Bitmask => bitmask(policy),
+        Backend::EventFilter => return events(policy, args.format),
+    }
+    .map_err(|source| Error::Compile { path: args.file.clone(), source })?;
+    let listing = Listing::new(policy, args.backend, &program);
+    Ok(match args.format {
+        Format::Disassembly => listing.text().into_bytes(),
+        Format::Bytes => program.bytes(),
+        Format::Json => listing.json().into_bytes(),
+        Format::C => listing.initializer().into_bytes(),
+    })
+}
+
+fn events(policy: &Policy, format: Format) -> Result<Vec<u8>, Error> {
+    let events = EventListing::new(policy);
+    match format {
+        Format::Disassembly => Ok(events.text().into_bytes()),
+        Format::Json => Ok(events.json().into_bytes()),
+        Format::Bytes | Format::C => Err(Error::NoInstructions),
+    }
 }
 
 /// A program and what it was made of.

@@ -3,6 +3,7 @@
 
 mod check;
 mod compile;
+mod events;
 mod exit_code;
 mod explain;
 mod fmt;
@@ -69,6 +70,12 @@ pub enum Error {
          take --format disassembly"
     )]
     Terminal,
+    /// Event filters have no instructions to write down.
+    #[error(
+        "event filters are text and not a program: leave --format out, or take --format json; for bytes or C \
+         choose another --backend"
+    )]
+    NoInstructions,
     /// The policy holds, but no program can be made of it.
     #[error("cannot compile {}: {source}", path.display())]
     Compile {
