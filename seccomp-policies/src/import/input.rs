@@ -15,6 +15,7 @@ pub(crate) struct Input<'a> {
     pub(crate) name: &'a str,
     pub(crate) bytes: &'a [u8],
     /// The folder that it stands in; none for a text from memory, which can include nothing.
+    #[allow(dead_code, reason = "for the formats that include other files")]
     pub(crate) folder: Option<&'a Path>,
 }
 

@@ -3,8 +3,6 @@
 //! What a format can say and this language cannot is an error that names it, or, where losses are taken, a warning
 //! for each. `docs/importing.md` has what each format comes to.
 
-#![allow(dead_code, reason = "readers of more formats use it")]
-
 mod action;
 mod draft;
 mod findings;
@@ -12,6 +10,8 @@ mod firecracker;
 mod format;
 mod input;
 mod json;
+mod libseccomp;
+mod oci;
 mod options;
 
 pub use format::Format;
@@ -83,7 +83,8 @@ fn dispatch(input: &Input, format: Format, options: &Options) -> Result<Imported
     match format {
         Format::Ringfence => unreachable!("read by the language itself"),
         Format::Firecracker => firecracker::read(input, options),
-        Format::Oci | Format::Minijail | Format::Lxc | Format::Raw => {
+        Format::Oci => oci::read(input, options),
+        Format::Minijail | Format::Lxc | Format::Raw => {
             Err(unreadable(format!("cannot import {}: no reader of {format} is built in", input.name)))
         }
     }

@@ -14,7 +14,7 @@ use seccompiler::{TargetArch, compile_from_json};
 
 use super::{corpus, good, said, written, x86_64};
 
-const TWO_THREADS: &str = r#"{
+pub(super) const TWO_THREADS: &str = r#"{
     "vmm": {
         "default_action": "trap",
         "filter_action": "allow",

@@ -4,6 +4,7 @@
 mod support;
 
 mod firecracker;
+mod oci;
 
 use std::path::Path;
 

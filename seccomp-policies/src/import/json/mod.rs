@@ -6,7 +6,7 @@
 mod reader;
 
 pub(crate) use jsonc_parser::ast::{Array, Object, Value};
-pub(crate) use reader::{Fields, Reader, Unknown};
+pub(crate) use reader::{Fields, Reader, Text, Unknown};
 
 use std::ops::Range;
 
