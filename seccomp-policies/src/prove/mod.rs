@@ -1,11 +1,27 @@
-//! What conditions mean, decided exactly: sets of argument registers as binary decision diagrams.
+//! What conditions, policies and programs mean, decided exactly: sets of calls as binary decision diagrams.
 //!
-//! A condition compares bits of six 64-bit registers with constants, so it is a Boolean function of 384 bits.
-//! Two conditions mean the same if and only if their diagrams are equal; "covers", "never matches" and "looks at
-//! this argument" are questions about one diagram, answered without sampling.
+//! A filter is asked about the 64 bytes of `struct seccomp_data`, so whatever it decides is a function of 512 bits. A
+//! policy and a program without loops are brought into the same canonical form ([`Decisions`]): they mean the same if
+//! and only if the forms are equal, and where they are not, the difference is a set from which a call can be taken.
+//! Nothing is sampled.
 
+mod answer;
+mod calls;
+mod count;
+mod counterexample;
+mod decisions;
+mod diagrams;
+mod execute;
+mod layout;
+mod ranges;
 mod space;
 mod union;
 
-pub use space::{Calls, Space};
+pub use answer::{Answer, Permission};
+pub use calls::{Calls, MAX_RANGES};
+pub use count::Count;
+pub use counterexample::Difference;
+pub use decisions::Decisions;
+pub use execute::Error;
+pub use space::Space;
 pub use union::Union;

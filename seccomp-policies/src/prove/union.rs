@@ -18,6 +18,11 @@ impl Union {
         Self::default()
     }
 
+    /// The union of one set.
+    pub(super) fn of(calls: Calls) -> Self {
+        Self { parts: vec![(1, calls)] }
+    }
+
     /// Adds a set.
     pub fn add(&mut self, calls: Calls) {
         let mut last = (1, calls);

@@ -1,0 +1,7 @@
+//! The proof engine against the interpreter, the policies' own meaning, and itself.
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod decisions;
+mod programs;
