@@ -11,10 +11,13 @@ mod format;
 mod input;
 mod json;
 mod libseccomp;
+mod lxc;
+mod minijail;
 mod oci;
 mod options;
 
 pub use format::Format;
+pub use minijail::Dialect;
 pub use options::{KernelVersion, Options};
 
 use std::path::Path;
@@ -84,7 +87,9 @@ fn dispatch(input: &Input, format: Format, options: &Options) -> Result<Imported
         Format::Ringfence => unreachable!("read by the language itself"),
         Format::Firecracker => firecracker::read(input, options),
         Format::Oci => oci::read(input, options),
-        Format::Minijail | Format::Lxc | Format::Raw => {
+        Format::Minijail => minijail::read(input, options),
+        Format::Lxc => lxc::read(input, options),
+        Format::Raw => {
             Err(unreadable(format!("cannot import {}: no reader of {format} is built in", input.name)))
         }
     }

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::str::FromStr;
 
+use super::minijail::Dialect;
 use crate::syscalls::Arch;
 
 /// What an import depends on besides the file.
@@ -15,6 +16,10 @@ pub struct Options {
     /// The kernel that the policy is for: rules of OCI profiles depend on it. Without one, every version that a
     /// profile asks for is taken as met.
     pub kernel: Option<KernelVersion>,
+    /// A constants.json of minijail: names that its policies may use besides those of the headers.
+    pub constants: Option<PathBuf>,
+    /// Which of minijail's two readers a policy of minijail is for; needed where they differ.
+    pub dialect: Option<Dialect>,
     /// Folders that included files may be in; an absolute path is looked for below each.
     pub roots: Vec<PathBuf>,
     /// Of a file with several threads, the one that is wanted; for another file, the role's name.
