@@ -11,6 +11,7 @@ pub mod compile;
 pub mod constants;
 pub mod embed;
 pub mod explain;
+pub mod export;
 pub mod import;
 pub mod language;
 pub mod pattern;

@@ -2,17 +2,15 @@
 
 mod support;
 
-use std::collections::{BTreeMap, BTreeSet};
-
 use insta::assert_snapshot;
 use proptest::prelude::*;
 use seccomp_policies::action::Action;
 use seccomp_policies::language::{
     Condition, Policy, Relation, Rule, Slot, Width, check_sources, format, write,
 };
-use seccomp_policies::prove::{Calls, Space, Union};
 use seccomp_policies::syscalls::{Arch, Syscall, by_name};
 use support::arbitrary::{condition, policy, rule, test};
+use support::meaning::assert_same;
 
 /// Calls whose arguments are of every kind: descriptors, flags, requests, pointers, sizes, modes, and none.
 const CALLS: [&str; 12] = [
@@ -38,33 +36,6 @@ fn read(text: &str) -> Policy {
     match check_sources("r.policy", &[("r.policy", text)], Arch::X86_64) {
         Ok(checked) => checked.policy,
         Err(errors) => panic!("{text}\n{errors}"),
-    }
-}
-
-/// What a policy decides of a call: the argument registers by action.
-fn decisions(policy: &Policy, space: &Space, number: u32) -> BTreeMap<Action, Calls> {
-    let mut decided = Union::new();
-    let mut by_action: BTreeMap<Action, Calls> = BTreeMap::new();
-    let otherwise = (space.every(), policy.otherwise);
-    let rules = policy.rules.iter().filter(|rule| rule.call.number == number);
-    let rules = rules.map(|rule| (space.calls(&rule.condition), rule.action));
-    for (calls, action) in rules.chain([otherwise]) {
-        let new = decided.new_in(&calls);
-        let known = by_action.remove(&action).unwrap_or_else(|| space.none());
-        by_action.insert(action, known.union(&new));
-        decided.add(calls);
-    }
-    by_action.retain(|_, calls| !calls.is_empty());
-    by_action
-}
-
-/// Both policies decide every call in the same way.
-fn assert_same(one: &Policy, other: &Policy, text: &str) {
-    let space = Space::new();
-    assert_eq!((one.otherwise, one.arch), (other.otherwise, other.arch));
-    let numbers: BTreeSet<u32> = one.rules.iter().chain(&other.rules).map(|rule| rule.call.number).collect();
-    for number in numbers {
-        assert!(decisions(one, &space, number) == decisions(other, &space, number), "call {number}\n{text}");
     }
 }
 

@@ -8,7 +8,7 @@
 mod bitmask;
 mod emit;
 pub mod event_filter;
-mod normal;
+pub(crate) mod normal;
 mod probe;
 mod reference;
 mod search;

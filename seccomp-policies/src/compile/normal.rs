@@ -5,17 +5,17 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::language::{Condition, Relation, Test, Width};
 
 /// Tests that must all hold; none at all holds for every call.
-pub(super) type Alternative = Vec<Test>;
+pub(crate) type Alternative = Vec<Test>;
 
 /// The alternatives of a condition; none at all for one that never holds.
 ///
 /// Their number is what [`count`] says, which its caller bounds first.
-pub(super) fn alternatives(condition: &Condition) -> Vec<Alternative> {
+pub(crate) fn alternatives(condition: &Condition) -> Vec<Alternative> {
     expand(condition, false)
 }
 
 /// How many alternatives the condition has; `usize::MAX` where they are more than can be counted.
-pub(super) fn count(condition: &Condition) -> usize {
+pub(crate) fn count(condition: &Condition) -> usize {
     count_signed(condition, false)
 }
 

@@ -25,7 +25,7 @@ pub use format::format;
 pub use policy::{Condition, Policy, Relation, Rule, Slot, Test, Tier, Width};
 pub use refusal::Refusal;
 pub(crate) use suggest::closest;
-pub(crate) use write::one_line;
+pub(crate) use write::{one_line, verdict};
 pub use write::{write, write_condition};
 
 use crate::syscalls::Arch;

@@ -3,5 +3,6 @@
 
 pub mod arbitrary;
 pub mod kernel;
+pub mod meaning;
 pub mod program;
 pub mod tracing;

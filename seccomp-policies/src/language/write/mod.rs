@@ -104,7 +104,8 @@ fn rule_that_changes_nothing(policy: &Policy) -> String {
     format!("exit_group:{verdict} -- as every call; there was no rule, and a policy needs one\n")
 }
 
-fn verdict(action: Action) -> String {
+/// An action as a rule says it.
+pub(crate) fn verdict(action: Action) -> String {
     match action {
         Action::Errno(number) => match constants::errno_name(number) {
             Some(name) => format!("errno {name}"),
