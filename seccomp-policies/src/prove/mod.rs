@@ -7,6 +7,7 @@
 
 mod answer;
 mod calls;
+mod conditions;
 mod count;
 mod counterexample;
 mod decisions;
@@ -19,6 +20,7 @@ mod union;
 
 pub use answer::{Answer, Permission};
 pub use calls::{Calls, MAX_RANGES};
+pub use conditions::{Inexpressible, condition_of};
 pub use count::Count;
 pub use counterexample::Difference;
 pub use decisions::Decisions;

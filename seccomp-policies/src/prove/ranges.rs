@@ -1,13 +1,14 @@
 //! A set that depends on one field alone, as ranges of the field's values.
 
-use biodivine_lib_bdd::{Bdd, BddPointer};
+use std::ops::Range;
 
-use super::layout::Field;
+use biodivine_lib_bdd::{Bdd, BddPointer};
 
 /// The values as first and last of each range, ascending, no two of them neighbours; `None` if they are more than
 /// `limit`.
-pub(super) fn ranges(set: &Bdd, field: Field, limit: usize) -> Option<Vec<(u64, u64)>> {
-    let variables = field.variables();
+///
+/// `variables`: the field's, from its highest bit to its lowest, or those of its lower half.
+pub(super) fn ranges(set: &Bdd, variables: Range<usize>, limit: usize) -> Option<Vec<(u64, u64)>> {
     debug_assert!(set.support_set().iter().all(|variable| variables.contains(&variable.to_index())));
     let mut walk = Walk { set, end: variables.end, limit, found: Vec::new() };
     walk.below(set.root_pointer(), variables.start, 0)?;
@@ -56,10 +57,11 @@ mod tests {
     use super::*;
     use crate::language::{Condition, Relation, Test, Width};
     use crate::prove::Space;
+    use crate::prove::layout::Field;
 
     fn of(relation: Relation, width: Width, limit: usize) -> Option<Vec<(u64, u64)>> {
         let calls = Space::new().calls(&Condition::Test(Test { argument: 2, width, relation }));
-        ranges(&calls.0, Field::Argument(2), limit)
+        ranges(&calls.0, Field::Argument(2).variables(), limit)
     }
 
     #[test]
