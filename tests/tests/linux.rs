@@ -1,5 +1,5 @@
-//! The Linux guest, kernel and user space, under the monitor. A boot takes 10 to 20 seconds where ring 0 is emulated, and
-//! 16 more for each GiB of memory, so each serves many checks.
+//! The Linux guest, kernel and user space, under the monitor. A boot takes 10 to 20 seconds where ring 0 is emulated, so
+//! each serves many checks.
 #![forbid(unsafe_code)]
 
 use std::path::{Path, PathBuf};
