@@ -10,6 +10,7 @@ use seccomp_policies::action::Action;
 use seccomp_policies::call::Call;
 use seccomp_policies::compile::event_filter::{EventFilter, EventFilters, MAX_LENGTH, Note};
 use seccomp_policies::compile::{event_filter, probes};
+use seccomp_policies::import::{Options, read_bytes};
 use seccomp_policies::language::{Condition, Policy, Relation, Rule, Width, check_sources, load};
 use seccomp_policies::syscalls::{Arch, Syscall, X32_BIT, all, by_name};
 use support::arbitrary::{FIRST_NUMBER, action, calls, condition, constant, policies, policy, rule, test};
@@ -188,19 +189,16 @@ fn ask_for_events(events: &[String], what: &str) -> Option<Vec<Option<u64>>> {
     }
 }
 
-/// Asks the kernel to take every filter; returns how many it was asked about.
-fn assert_accepted(filters: &[EventFilter], what: &str) -> usize {
+/// Asks the kernel to take every filter.
+fn assert_accepted(filters: &[EventFilter], what: &str) {
     let events: Vec<_> = filters.iter().map(|filter| filter.event.clone()).collect();
-    let Some(identifiers) = ask_for_events(&events, what) else { return 0 };
-    let mut asked = 0;
+    let Some(identifiers) = ask_for_events(&events, what) else { return };
     for (filter, identifier) in filters.iter().zip(identifiers) {
         let (Some(identifier), Some(predicate)) = (identifier, &filter.filter) else { continue };
         let text = predicate.to_string();
-        asked += 1;
         let outcome = Counter::new(identifier, 0).and_then(|counter| counter.set_filter(&text));
         outcome.unwrap_or_else(|error| panic!("{what}: {} {text}: {error}", filter.event));
     }
-    asked
 }
 
 fn project_policies() -> Vec<PathBuf> {
@@ -216,6 +214,41 @@ fn the_kernel_takes_every_filter_of_every_policy_of_the_project() {
         let filters = event_filter(&policy).watched;
         assert!(filters.iter().all(|filter| filter.remainder.is_none()), "{}", path.display());
         assert_accepted(&filters, &path.display().to_string());
+    }
+}
+
+/// Firecracker's own format, for a tree without the corpora.
+const FOREIGN: &str = r#"{"thread": {"default_action": "trap", "filter_action": "allow", "filter": [
+    {"syscall": "close"},
+    {"syscall": "ioctl", "args": [{"index": 1, "type": "dword", "op": "eq", "val": 44672}]},
+    {"syscall": "mmap", "args": [{"index": 3, "type": "dword", "op": {"masked_eq": 32}, "val": 32}]}]}}"#;
+
+/// Policies of other programs, with the name of the file that each is from.
+fn foreign_policies() -> Vec<(String, Policy)> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/corpora/firecracker-x86_64.json");
+    let text = fs::read_to_string(&path).unwrap_or_else(|error| {
+        not_judged("filters of policies of other programs", &format!("{}: {error}", path.display()));
+        FOREIGN.into()
+    });
+    let options = Options { lossy: true, ..Options::default() };
+    let imported = read_bytes("firecracker.json", text.as_bytes(), None, &options);
+    let policies = imported.unwrap_or_else(|errors| panic!("{errors}")).policies;
+    policies.into_iter().map(|policy| (format!("firecracker.json, {}", policy.role), policy)).collect()
+}
+
+#[test]
+fn the_kernel_takes_every_filter_of_other_programs_policies() {
+    for (name, policy) in foreign_policies() {
+        let filters = event_filter(&policy);
+        for call in probes(&policy).iter().filter(|call| call.arch == policy.arch.audit_value()) {
+            let refused = policy.decide(call) != Action::Allow;
+            let counted = violations(&filters, call);
+            assert!(counted >= usize::from(refused) && counted <= 1, "{name}: {counted} for {call:x?}");
+            if has_plain_upper_halves(call) {
+                assert_eq!(counted, usize::from(refused), "{name}: {call:x?}");
+            }
+        }
+        assert_accepted(&filters.watched, &name);
     }
 }
 

@@ -1,6 +1,7 @@
 //! What several of these tests share: programs in short form, made-up policies, and the running kernel.
 #![allow(dead_code, unreachable_pub, reason = "each test file is a crate that uses its part of this")]
 
+pub mod aarch64;
 pub mod arbitrary;
 pub mod kernel;
 pub mod meaning;
