@@ -10,7 +10,7 @@ use seccomp_policies::action::Action;
 use seccomp_policies::call::Call;
 use seccomp_policies::compile::event_filter::{EventFilter, EventFilters, MAX_LENGTH, Note};
 use seccomp_policies::compile::{event_filter, probes};
-use seccomp_policies::import::{Options, read_bytes};
+use seccomp_policies::import::{Options, read, read_bytes};
 use seccomp_policies::language::{Condition, Policy, Relation, Rule, Width, check_sources, load};
 use seccomp_policies::syscalls::{Arch, Syscall, X32_BIT, all, by_name};
 use support::arbitrary::{FIRST_NUMBER, action, calls, condition, constant, policies, policy, rule, test};
@@ -218,22 +218,31 @@ fn the_kernel_takes_every_filter_of_every_policy_of_the_project() {
 }
 
 /// Firecracker's own format, for a tree without the corpora.
-const FOREIGN: &str = r#"{"thread": {"default_action": "trap", "filter_action": "allow", "filter": [
+const FOREIGN: &[u8] = br#"{"thread": {"default_action": "trap", "filter_action": "allow", "filter": [
     {"syscall": "close"},
     {"syscall": "ioctl", "args": [{"index": 1, "type": "dword", "op": "eq", "val": 44672}]},
     {"syscall": "mmap", "args": [{"index": 3, "type": "dword", "op": {"masked_eq": 32}, "val": 32}]}]}}"#;
 
 /// Policies of other programs, with the name of the file that each is from.
 fn foreign_policies() -> Vec<(String, Policy)> {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/corpora/firecracker-x86_64.json");
-    let text = fs::read_to_string(&path).unwrap_or_else(|error| {
-        not_judged("filters of policies of other programs", &format!("{}: {error}", path.display()));
-        FOREIGN.into()
+    let corpora = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/corpora");
+    let files = ["firecracker-x86_64.json", "oci/docker-default.json", "minijail/block_device.policy"];
+    let options = Options { lossy: true, roots: vec![corpora.join("minijail")], ..Options::default() };
+    let mut imported =
+        vec![("firecracker.json".into(), read_bytes("firecracker.json", FOREIGN, None, &options))];
+    for path in files.map(|file| corpora.join(file)) {
+        let name = path.display().to_string();
+        if path.exists() {
+            imported.push((name, read(&path, None, &options)));
+        } else {
+            not_judged("filters of policies of other programs", &format!("{name} is not there"));
+        }
+    }
+    let named = imported.into_iter().flat_map(|(name, imported)| {
+        let policies = imported.unwrap_or_else(|errors| panic!("{errors}")).policies;
+        policies.into_iter().map(move |policy| (format!("{name}, role {}", policy.role), policy))
     });
-    let options = Options { lossy: true, ..Options::default() };
-    let imported = read_bytes("firecracker.json", text.as_bytes(), None, &options);
-    let policies = imported.unwrap_or_else(|errors| panic!("{errors}")).policies;
-    policies.into_iter().map(|policy| (format!("firecracker.json, {}", policy.role), policy)).collect()
+    named.collect()
 }
 
 #[test]
