@@ -5,6 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use ringfence::role::policies::{ALL, console, io, main, vcpu};
 use ringfence_tests::procfs::Thread;
 use ringfence_tests::run::Run;
+use rustix::io::Errno;
+use rustix::process::{PidfdFlags, pidfd_open};
 
 use crate::threads::{own_threads, spinning};
 
@@ -47,12 +49,24 @@ fn slots_of(role: &str, vcpus: usize, extra: &[&str]) -> BTreeMap<i32, &'static 
             "report" if !extra.contains(&slot.name) => 0,
             // As many as there are calls to count; `counters_are_...` looks at them.
             "counters" => 0,
+            "console_exit" if !kernel_has_pidfds_of_threads() => 0,
             _ => 1,
         };
         let numbers = (slot.first..=slot.last).take(count);
         slots.extend(numbers.map(|number| (number.cast_signed(), object(role, slot.name))));
     }
     slots
+}
+
+/// Linux has them since 6.9 (`PIDFD_THREAD`, include/uapi/linux/pidfd.h); where it has none, main looks at the console
+/// every second.
+fn kernel_has_pidfds_of_threads() -> bool {
+    const PIDFD_THREAD: u32 = 0o200;
+    match pidfd_open(rustix::thread::gettid(), PidfdFlags::from_bits_retain(PIDFD_THREAD)) {
+        Ok(_) => true,
+        Err(Errno::INVAL) => false,
+        Err(error) => panic!("the kernel answers neither yes nor no: {error}"),
+    }
 }
 
 fn assert_holds_its_slots(thread: &Thread, vcpus: usize, extra: &[&str]) {
