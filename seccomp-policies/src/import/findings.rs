@@ -24,6 +24,11 @@ impl Findings {
         Self { lossy, items: Vec::new() }
     }
 
+    /// Whether nothing was found.
+    pub(crate) const fn is_empty(&self) -> bool {
+        self.items.is_empty()
+    }
+
     pub(crate) fn error(&mut self, finding: Diagnostic) {
         self.items.push(finding);
     }

@@ -15,6 +15,7 @@ mod lxc;
 mod minijail;
 mod oci;
 mod options;
+pub mod raw;
 
 pub use format::Format;
 pub use minijail::Dialect;
@@ -23,7 +24,7 @@ pub use options::{KernelVersion, Options};
 use std::path::Path;
 
 use crate::language::{self, Diagnostics, Policy};
-use findings::{Findings, unreadable};
+use findings::Findings;
 use input::Input;
 
 /// The largest file that is read: more than ten times any policy known.
@@ -89,9 +90,7 @@ fn dispatch(input: &Input, format: Format, options: &Options) -> Result<Imported
         Format::Oci => oci::read(input, options),
         Format::Minijail => minijail::read(input, options),
         Format::Lxc => lxc::read(input, options),
-        Format::Raw => {
-            Err(unreadable(format!("cannot import {}: no reader of {format} is built in", input.name)))
-        }
+        Format::Raw => raw::read(input, options),
     }
 }
 

@@ -113,6 +113,16 @@ impl Calls {
         Self(self.0.restrict(&fixed))
     }
 
+    /// With what numbers and arguments calls by this entry are in the set: the architecture makes no difference to the
+    /// result.
+    ///
+    /// `arch`: `AUDIT_ARCH_*`.
+    #[must_use]
+    pub fn of_entry(&self, arch: u32) -> Self {
+        let fixed: Vec<_> = word(Field::Arch, arch).collect();
+        Self(self.0.restrict(&fixed))
+    }
+
     /// Every number with which some call of an architecture is in the set, as ascending ranges without neighbours;
     /// `None` where they are more than [`MAX_RANGES`], as they are of a program that looks at single bits of the number.
     ///

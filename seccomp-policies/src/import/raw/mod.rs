@@ -1,0 +1,87 @@
+//! Programs: `struct sock_filter`, as bytes of either order and as the listings of other tools.
+//!
+//! A program is read as what it decides ([`Decisions`]), not as the instructions that it has: whatever compiler made
+//! it, each call gets the condition under which the program gives each answer. Where that is not a policy, the
+//! [`Table`] of its decisions says what it does.
+
+mod bytes;
+mod decompile;
+mod program;
+mod table;
+mod text;
+
+pub use table::{Row, Table};
+
+use program::Program;
+
+use super::input::Input;
+use super::{Findings, Format, Imported, Options, role_of};
+use crate::language::{Diagnostics, Policy};
+use crate::prove::{Decisions, Error, Space};
+
+/// Reads a program and decompiles it.
+pub(crate) fn read(input: &Input, options: &Options) -> Result<Imported, Diagnostics> {
+    let mut findings = Findings::new(options.lossy);
+    let (program, decisions) = match decided(input, options, &mut findings) {
+        Ok(read) => read,
+        Err(source) => return findings.finish(Format::Raw, Vec::new(), vec![source]),
+    };
+    let draft = decompile::draft(&program, &decisions, options, &mut findings);
+    let exact = findings.is_empty();
+    let role = options.role.clone().unwrap_or_else(|| role_of(input.name));
+    let policy = draft.policy(role, options, std::slice::from_ref(program.source()), &mut findings);
+    if exact {
+        confirm(&program, &decisions, &policy, &mut findings);
+    }
+    findings.finish(Format::Raw, vec![policy], vec![program.into_source()])
+}
+
+/// What a program decides, as a table.
+///
+/// # Errors
+/// Bytes that are no program that the kernel would take.
+pub fn table(name: &str, bytes: &[u8], options: &Options) -> Result<Table, Diagnostics> {
+    let input = Input { name, bytes, folder: None };
+    let mut findings = Findings::new(options.lossy);
+    match decided(&input, options, &mut findings) {
+        Ok((program, decisions)) => Ok(table::table(&program, &decisions, options.target())),
+        Err(source) => Err(findings.finish(Format::Raw, Vec::new(), vec![source]).err().unwrap_or_default()),
+    }
+}
+
+/// A program and what it decides; where there is none, the text that the findings are about.
+fn decided(
+    input: &Input,
+    options: &Options,
+    findings: &mut Findings,
+) -> Result<(Program, Decisions), crate::language::Source> {
+    let program = Program::read(input, options.target()).map_err(|refused| {
+        let (source, error) = *refused;
+        findings.error(error);
+        source
+    })?;
+    match Decisions::of_program(program.instructions()) {
+        Ok(decisions) => Ok((program, decisions)),
+        Err(error) => {
+            let at = match &error {
+                Error::Invalid(invalid) => invalid.at,
+                Error::TooComplicated { at } => *at,
+            };
+            findings.error(program.refused(at, &error));
+            Err(program.into_source())
+        }
+    }
+}
+
+/// Proves that a policy decides of the calls of its architecture what the program does.
+fn confirm(program: &Program, decisions: &Decisions, policy: &Policy, findings: &mut Findings) {
+    let native = Space::new().of_arch(policy.arch.audit_value());
+    let meant = Decisions::of_policy(policy);
+    let differs = decisions.iter().find(|(answer, _)| {
+        let of = |decisions: &Decisions| decisions.with_effect(*answer).intersection(&native);
+        of(decisions) != of(&meant)
+    });
+    if let Some((answer, _)) = differs {
+        findings.error(program.not_equal(answer));
+    }
+}
