@@ -1,19 +1,14 @@
 //! A policy before its rules have their text.
 
-use std::collections::BTreeMap;
 use std::ops::Range;
 
-use super::{Findings, Format, Imported, Options};
+use super::{Findings, Format, Imported, Options, limits};
 use crate::action::Action;
 use crate::language::{
     Condition, Diagnostic, Diagnostics, PlacedRule, Policy, Relation, Rule, Source, Test, Tier, Width,
     one_line, undecided_rules, write_condition,
 };
 use crate::syscalls::{Arch, Syscall};
-
-/// How many conditional rules a call may have. What each leaves to the next is decided exactly, and that can take
-/// long for very many; the policies that people have need a tenth.
-const MAX_ALTERNATIVES: usize = 512;
 
 /// What an importer found.
 pub(crate) struct Draft {
@@ -59,7 +54,7 @@ impl Draft {
         if options.kernel_widths {
             self.narrow(findings);
         }
-        self.limit_alternatives(findings);
+        self.rules = limits::within(self.rules, findings);
         let lines: Vec<LineStarts> = sources.iter().map(|source| LineStarts::of(&source.text)).collect();
         let placed: Vec<PlacedRule> = self
             .rules
@@ -98,22 +93,6 @@ impl Draft {
             )
             .help("a call with other bits in the upper half is the same call for the kernel"),
         );
-    }
-
-    fn limit_alternatives(&mut self, findings: &mut Findings) {
-        let mut alternatives: BTreeMap<u32, usize> = BTreeMap::new();
-        self.rules.retain(|rule| {
-            let count = alternatives.entry(rule.call.number).or_default();
-            *count += 1;
-            if *count == MAX_ALTERNATIVES + 1 {
-                let title = format!("`{}` has more than {MAX_ALTERNATIVES} rules", rule.call.name);
-                findings.error(
-                    Diagnostic::error(title, rule.source, rule.span.clone(), "one too many")
-                        .help("join them, or leave some out"),
-                );
-            }
-            *count <= MAX_ALTERNATIVES
-        });
     }
 }
 

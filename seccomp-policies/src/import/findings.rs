@@ -6,7 +6,7 @@ use super::{Format, Imported};
 
 /// How many findings are shown. Each is shown with its place in the text, so that more would take long, and help
 /// nobody.
-const SHOWN: usize = 100;
+const SHOWN: usize = 20;
 
 /// No call, field or constant has a name as long as this.
 const LONGEST_NAME: usize = 64;

@@ -6,14 +6,15 @@
 use std::collections::HashMap;
 use std::ops::Range;
 
-use super::Findings;
 use super::draft::DraftRule;
+use super::{Findings, limits};
 use crate::action::Action;
 use crate::language::{Condition, Diagnostic};
 use crate::prove::{Calls, Space, Union};
 
 /// The rules that decide, in an order in which the first that matches is libseccomp's answer.
 pub(crate) fn combined(rules: Vec<DraftRule>, default: Action, findings: &mut Findings) -> Vec<DraftRule> {
+    let rules = limits::within(rules, findings);
     let mut whole: HashMap<u32, (usize, Range<usize>)> = HashMap::new();
     for rule in rules.iter().filter(|rule| rule.condition == Condition::Always) {
         whole.entry(rule.call.number).or_insert((rule.source, rule.span.clone()));
@@ -34,9 +35,7 @@ pub(crate) fn combined(rules: Vec<DraftRule>, default: Action, findings: &mut Fi
             Some(_) => {}
             None => {
                 let overlaps = overlaps.entry(rule.call.number).or_default();
-                overlaps.count += 1;
-                if overlaps.count <= MAX_COMPARED && overlaps.conflicts(&rule, &space.calls(&rule.condition))
-                {
+                if overlaps.conflicts(&rule, &space.calls(&rule.condition)) {
                     findings.loss(undecided(&rule));
                 }
             }
@@ -46,13 +45,9 @@ pub(crate) fn combined(rules: Vec<DraftRule>, default: Action, findings: &mut Fi
     kept
 }
 
-/// How many rules of a call are compared with each other; a policy may not have more (`Draft`).
-const MAX_COMPARED: usize = 512;
-
 /// The calls that the rules of one system call match, together and by action.
 #[derive(Default)]
 struct Overlaps {
-    count: usize,
     all: Union,
     by_action: HashMap<Action, Union>,
 }

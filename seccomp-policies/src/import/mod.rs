@@ -11,6 +11,7 @@ mod format;
 mod input;
 mod json;
 mod libseccomp;
+mod limits;
 mod lxc;
 mod minijail;
 mod oci;

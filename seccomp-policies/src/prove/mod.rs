@@ -6,6 +6,7 @@
 //! Nothing is sampled.
 
 mod answer;
+mod bounded;
 mod calls;
 mod conditions;
 mod count;
@@ -19,6 +20,7 @@ mod space;
 mod union;
 
 pub use answer::{Answer, Permission};
+pub(crate) use bounded::Bounded;
 pub use calls::{Calls, MAX_RANGES};
 pub use conditions::{Inexpressible, condition_of};
 pub use count::Count;

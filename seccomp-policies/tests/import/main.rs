@@ -4,6 +4,7 @@
 mod support;
 
 mod firecracker;
+mod large;
 mod oci;
 
 use std::path::Path;
