@@ -14,6 +14,7 @@ pub mod explain;
 pub mod export;
 pub mod import;
 pub mod language;
+pub mod lint;
 pub mod pattern;
 pub mod prove;
 pub mod simulate;

@@ -2,7 +2,7 @@
 //!
 //! The reference with all rules and messages is `docs/policy-language.md`.
 
-mod check;
+pub(crate) mod check;
 mod diagnostics;
 mod format;
 mod lexer;

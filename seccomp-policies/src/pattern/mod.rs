@@ -23,7 +23,7 @@ pub enum Known {
     Nothing,
     /// It is an address, and not null: a trace shows what lies there.
     NotNull,
-    /// The bits that the kernel reads have this value.
+    /// The lower half, or the whole of it, has this value.
     Value(u64, Width),
 }
 

@@ -17,7 +17,7 @@ const LONG: Width = Width::Bits64;
 fn arguments_come_in_their_order_or_by_name() {
     let ordered = parse("ioctl(4, KVM_RUN)");
     assert_eq!(ordered.number, 16);
-    assert_eq!(ordered.arguments[..3], [Known::Value(4, INT), Known::Value(0xae80, INT), Known::Nothing]);
+    assert_eq!(ordered.arguments[..3], [Known::Value(4, LONG), Known::Value(0xae80, LONG), Known::Nothing]);
     assert_eq!(parse("ioctl(cmd=KVM_RUN, fd = 4)"), ordered);
     assert_eq!(parse("sys_ioctl( 0x4 , 0xae80, ? )"), ordered);
     assert_eq!(parse("16(4, 0xae80)"), ordered);
@@ -31,7 +31,7 @@ fn strings_and_structures_are_addresses_that_are_not_null() {
     let at_cwd = 0xffff_ff9c;
     assert_eq!(
         open.arguments[..4],
-        [Known::Value(at_cwd, INT), Known::NotNull, Known::Value(0o2_000_000, INT), Known::Nothing]
+        [Known::Value(at_cwd, INT), Known::NotNull, Known::Value(0o2_000_000, LONG), Known::Nothing]
     );
     let wait = parse("wait4(-1, [{WIFEXITED(s) && WEXITSTATUS(s) == 0}], 0, NULL)");
     assert_eq!(wait.arguments[..2], [Known::Value(0xffff_ffff, INT), Known::NotNull]);
@@ -45,11 +45,11 @@ fn what_strace_adds_to_a_value_is_left_out() {
     assert_eq!(parse("fcntl(3, F_SETFD /* 2 */, 0x1 /* FD_CLOEXEC */)"), parse("fcntl(3, F_SETFD, 1)"));
     assert_eq!(
         parse("ioctl(0, SNDCTL_TMR_TIMEBASE or TCGETS, {B38400})").arguments[1],
-        Known::Value(0x5401, INT)
+        Known::Value(0x5401, LONG)
     );
     assert_eq!(
         parse("ioctl(3, _IOC(_IOC_READ, 0x54, 0x30, 0x4), 1)").arguments[1],
-        Known::Value(0x8004_5430, INT)
+        Known::Value(0x8004_5430, LONG)
     );
     assert_eq!(parse("mmap(NULL, 8192*1024)").arguments[1], Known::Value(8 << 20, LONG));
     assert_eq!(parse("lseek(3, 1<<20, SEEK_SET)").arguments[1], Known::Value(1 << 20, LONG));

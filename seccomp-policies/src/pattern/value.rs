@@ -158,7 +158,8 @@ fn ioctl_request(text: &str) -> Option<u64> {
     Some(direction << 30 | size << 16 | kind << 8 | number)
 }
 
-/// The number in the argument's width.
+/// The number in the argument's width. Compilers clear the upper half of a register that takes an `int`, and some
+/// policies compare it, so it is known as well; of a negative one it may hold the sign or not.
 fn fit(
     number: Number,
     piece: &Piece<'_>,
@@ -167,7 +168,10 @@ fn fit(
 ) -> Result<Known, Diagnostic> {
     let cut = number.value & width.mask();
     let lost = number.value & !width.mask();
-    if lost == 0 || number.is_negative && lost == !width.mask() {
+    if lost == 0 {
+        return Ok(Known::Value(cut, Width::Bits64));
+    }
+    if number.is_negative && lost == !width.mask() {
         return Ok(Known::Value(cut, width));
     }
     let name = argument.map_or("the argument", |argument| argument.name);

@@ -2,6 +2,7 @@
 
 mod explain;
 mod help;
+mod lint;
 mod simulate;
 
 use std::fs;

@@ -7,6 +7,7 @@ use crate::action::Action;
 use crate::language::diagnostics::Diagnostic;
 use crate::language::policy::{Condition, Relation, Test, Tier, Width};
 use crate::prove::{Calls, Space, Union};
+use crate::syscalls::{Argument, Syscall};
 
 /// How many of the rules that together cover another one are shown.
 const SHOWN: usize = 4;
@@ -110,16 +111,22 @@ fn open_descriptor(space: &Space, placed: &PlacedRule, calls: &Calls) -> Option<
     if rule.action != Action::Allow {
         return None;
     }
-    if rule.call.name == "mmap" && space.calls(&anonymous()).covers(calls) {
-        return None;
-    }
-    let (_, open) = rule.call.descriptors().find(|(index, _)| !calls.looks_at(*index))?;
+    let open = untested_descriptor(space, rule.call, calls)?;
     let title = format!("`{}` leaves the descriptor `{}` open", rule.call.name, open.name);
     Some(
         Diagnostic::error(title, placed.source, placed.span.clone(), "any descriptor of the thread")
             .help(format!("if the thread uses few, name them: `{} == @slot`", open.name))
             .into_note(),
     )
+}
+
+/// The first descriptor that these arguments of a call leave open.
+pub(crate) fn untested_descriptor(space: &Space, call: &Syscall, calls: &Calls) -> Option<&'static Argument> {
+    if call.name == "mmap" && space.calls(&anonymous()).covers(calls) {
+        return None;
+    }
+    let mut descriptors = call.descriptors();
+    descriptors.find(|(index, _)| !calls.looks_at(*index)).map(|(_, argument)| argument)
 }
 
 /// `mmap` with `MAP_ANONYMOUS`, which ignores its descriptor.

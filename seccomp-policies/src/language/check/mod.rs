@@ -1,6 +1,6 @@
 //! Syntax tree to policy: every name resolved, every constant in its width, every rule reachable.
 
-mod coverage;
+pub(crate) mod coverage;
 mod header;
 mod rule;
 mod scope;

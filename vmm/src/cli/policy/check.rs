@@ -80,8 +80,9 @@ struct Instructions {
     bitmask: usize,
 }
 
+/// A finding for programs.
 #[derive(Serialize)]
-struct Finding {
+pub(super) struct Finding {
     severity: &'static str,
     title: String,
     /// Path, line and column; absent where the policy's file could not be read.
@@ -166,7 +167,8 @@ impl Summary {
 }
 
 impl Finding {
-    fn new(finding: &Diagnostic, among: &Diagnostics) -> Self {
+    /// `among`: the findings that it is one of, which have the texts.
+    pub(super) fn new(finding: &Diagnostic, among: &Diagnostics) -> Self {
         let severity = match finding.severity {
             Severity::Error => "error",
             Severity::Warning => "warning",

@@ -8,6 +8,7 @@ mod exit_code;
 mod explain;
 mod fmt;
 mod input;
+mod lint;
 mod output;
 mod simulate;
 mod table;
@@ -39,6 +40,8 @@ enum Command {
     Explain(explain::Args),
     /// Say what a policy would have answered to the calls of a trace
     Simulate(simulate::Args),
+    /// Say what a policy allows and probably should not
+    Lint(lint::Args),
 }
 
 /// Why `policy` could not do what was asked. What is wrong with a policy's text is no error of the command; it
@@ -123,6 +126,7 @@ pub fn run(args: &Args) -> Result<Outcome, Error> {
         Command::Compile(args) => compile::run(args),
         Command::Explain(args) => answered(explain::run(args)),
         Command::Simulate(args) => answered(simulate::run(args)),
+        Command::Lint(args) => answered(lint::run(args)),
     }
 }
 

@@ -28,8 +28,16 @@ pub(super) fn json(value: &impl Serialize) -> Result<(), Error> {
 
 /// Shows findings, in colour on a terminal unless `NO_COLOR` is set.
 pub(super) fn show(findings: &Diagnostics) {
-    let colour = io::stderr().is_terminal() && env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
-    say(&findings.render(colour));
+    say(&findings.render(has_colour(&io::stderr())));
+}
+
+/// Writes findings that are the result.
+pub(super) fn print_findings(findings: &Diagnostics) -> Result<(), Error> {
+    print(findings.render(has_colour(&io::stdout())).as_bytes())
+}
+
+fn has_colour(output: &impl IsTerminal) -> bool {
+    output.is_terminal() && env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
 }
 
 /// Writes words for a person. Standard error may be closed, and nothing else could be told that.

@@ -1,0 +1,120 @@
+//! `ringfence policy lint`.
+
+use std::path::{Path, PathBuf};
+
+use clap::builder::{PossibleValuesParser, TypedValueParser};
+use seccomp_policies::language::Policy;
+use seccomp_policies::lint::{self, Findings, Lint};
+use seccomp_policies::syscalls::Arch;
+use serde::Serialize;
+
+use super::check::Finding;
+use super::{Error, input, output, target_parser};
+use crate::cli::Outcome;
+
+const EXAMPLES: &str = "\
+Findings are warnings: the policy holds, and may be meant so. --allow turns a kind off by its name:
+  open-descriptor    a call on a descriptor, whichever it is
+  unpinned-argument  ioctl, mmap, prctl, clone, socket and such, whatever they are asked to do
+  dangerous-call     a call by which others have broken out, or which few programs need
+  executable-memory  mmap or mprotect that may make memory executable
+  new-namespace      clone that may make namespaces, and clone3, whose flags no filter sees
+  hidden-failure     an answer that keeps a refusal from being noticed
+  missing-restart    a wait that the kernel continues by restart_syscall, which is refused
+  unused-rule        a rule for a call that no profile has
+
+Exit codes: 0 nothing was found; 1 something was; 2 a policy cannot be read.
+
+Examples:
+  ringfence policy lint vcpu.policy
+  ringfence policy lint --allow open-descriptor --allow unpinned-argument server.policy --json";
+
+/// Version of the shape of the JSON; it changes when a member changes its meaning or goes away.
+const SCHEMA: u32 = 1;
+
+/// Arguments of `policy lint`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub(super) struct Args {
+    /// The policies
+    #[arg(required = true, value_name = "FILE")]
+    files: Vec<PathBuf>,
+    /// A kind of finding to leave out; may be given several times
+    #[arg(long, value_name = "KIND", value_parser = lint_parser(), hide_possible_values = true)]
+    allow: Vec<Lint>,
+    /// For programs: one JSON object
+    #[arg(long)]
+    json: bool,
+    /// The architecture that the policies are for
+    #[arg(long, value_name = "ARCH", default_value = "x86_64", value_parser = target_parser())]
+    target: Arch,
+}
+
+pub(super) fn run(args: &Args) -> Result<Outcome, Error> {
+    let mut linted = Vec::new();
+    for file in &args.files {
+        let checked = input::policy(file, args.target)?;
+        let findings = lint::lint(&checked.policy, checked.notes.sources(), None, &args.allow);
+        linted.push((file.as_path(), checked.policy, findings));
+    }
+    let count: usize = linted.iter().map(|(_, _, findings)| findings.lints.len()).sum();
+    if args.json {
+        let policies =
+            linted.iter().map(|(file, policy, findings)| Linted::new(file, policy, findings)).collect();
+        output::json(&Report { schema: SCHEMA, policies })?;
+    } else {
+        for (_, _, findings) in &linted {
+            output::print_findings(&findings.diagnostics)?;
+        }
+        output::say(&summary(count, linted.len()));
+    }
+    Ok(if count == 0 { Outcome::Done } else { Outcome::Deficient })
+}
+
+fn lint_parser() -> impl TypedValueParser<Value = Lint> {
+    PossibleValuesParser::new(Lint::ALL.map(Lint::name))
+        .map(|name| Lint::from_name(&name).expect("the parser lets no other name through"))
+}
+
+fn summary(findings: usize, policies: usize) -> String {
+    let policies = if policies == 1 { "one policy".to_owned() } else { format!("{policies} policies") };
+    match findings {
+        0 => format!("nothing found in {policies}\n"),
+        1 => format!("1 finding in {policies}\n"),
+        several => format!("{several} findings in {policies}\n"),
+    }
+}
+
+#[derive(Serialize)]
+struct Report<'a> {
+    schema: u32,
+    policies: Vec<Linted<'a>>,
+}
+
+#[derive(Serialize)]
+struct Linted<'a> {
+    file: &'a Path,
+    role: &'a str,
+    findings: Vec<Named>,
+}
+
+/// A finding with the name of its kind.
+#[derive(Serialize)]
+struct Named {
+    lint: &'static str,
+    #[serde(flatten)]
+    finding: Finding,
+}
+
+impl<'a> Linted<'a> {
+    fn new(file: &'a Path, policy: &'a Policy, findings: &Findings) -> Self {
+        let among = &findings.diagnostics;
+        let named =
+            |(lint, finding): (&Lint, _)| Named { lint: lint.name(), finding: Finding::new(finding, among) };
+        Self {
+            file,
+            role: &policy.role,
+            findings: findings.lints.iter().zip(among.iter()).map(named).collect(),
+        }
+    }
+}
