@@ -129,6 +129,13 @@ impl Diagnostics {
         &self.sources
     }
 
+    /// The findings of this weight alone.
+    #[must_use]
+    pub fn only(&self, severity: Severity) -> Self {
+        let items = self.items.iter().filter(|item| item.severity == severity).cloned().collect();
+        Self { items, sources: self.sources.clone() }
+    }
+
     /// How many there are.
     pub fn len(&self) -> usize {
         self.items.len()

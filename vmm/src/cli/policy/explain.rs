@@ -4,9 +4,9 @@ use std::path::PathBuf;
 
 use seccomp_policies::explain::explain;
 use seccomp_policies::pattern::{Answer, Pattern};
-use seccomp_policies::syscalls::Arch;
 
-use super::{Error, exit_code, input, output, target_parser};
+use super::input::Reading;
+use super::{Error, exit_code, output};
 use crate::cli::Outcome;
 
 const EXAMPLES: &str = "\
@@ -33,18 +33,17 @@ pub(super) struct Args {
     /// For programs: one JSON object
     #[arg(long)]
     json: bool,
-    /// The architecture that the policy is for
-    #[arg(long, value_name = "ARCH", default_value = "x86_64", value_parser = target_parser())]
-    target: Arch,
+    #[command(flatten)]
+    reading: Reading,
 }
 
 pub(super) fn run(args: &Args) -> Result<Outcome, Error> {
-    let checked = input::policy(&args.file, args.target)?;
-    let pattern = Pattern::parse(&args.call, args.target).map_err(|errors| {
+    let policy = args.reading.policy(&args.file)?;
+    let pattern = Pattern::parse(&args.call, args.reading.target).map_err(|errors| {
         output::show(&errors);
         Error::Question
     })?;
-    let explanation = explain(&checked.policy, &pattern, &args.call);
+    let explanation = explain(&policy, &pattern, &args.call);
     if args.json {
         output::json(&explanation)?;
     } else {

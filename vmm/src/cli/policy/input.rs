@@ -1,20 +1,81 @@
-//! What the questions are asked of: policies, and texts that other tools wrote.
+//! What the questions are asked of: policies of any format, and texts that other tools wrote.
 
 use std::fs;
 use std::io::{self, Read as _};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use seccomp_policies::language::{self, Checked};
+use clap::builder::{PossibleValuesParser, TypedValueParser};
+use seccomp_policies::import::{self, Format, Imported, KernelVersion, Options};
+use seccomp_policies::language::Policy;
 use seccomp_policies::syscalls::Arch;
 
-use super::{Error, output};
+use super::{Error, output, target_parser};
 
-/// Reads a policy. What is wrong with it is shown.
-pub(super) fn policy(path: &Path, target: Arch) -> Result<Checked, Error> {
-    language::load(path, target).map_err(|findings| {
-        output::show(&findings);
-        Error::Refused { path: path.to_owned() }
-    })
+/// How files are read that may be of other programs.
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Reading policies")]
+pub(super) struct Reading {
+    /// The architecture that policies are for
+    #[arg(long, value_name = "ARCH", default_value = "x86_64", value_parser = target_parser())]
+    pub(super) target: Arch,
+    /// What a policy file is, where its name and first lines do not say
+    #[arg(long, value_name = "FORMAT", value_parser = format_parser())]
+    from: Option<Format>,
+    /// Of a file with several threads, the one that is meant
+    #[arg(long, value_name = "NAME")]
+    role: Option<String>,
+    /// Take what cannot be expressed as lost, with a warning for each, instead of refusing the file
+    #[arg(long)]
+    lossy: bool,
+    /// A folder that included minijail files may be in; may be given several times
+    #[arg(long, value_name = "DIR")]
+    root: Vec<PathBuf>,
+    /// A capability that the process has, for OCI profiles; may be given several times
+    #[arg(long, value_name = "CAP_NAME")]
+    cap: Vec<String>,
+    /// The kernel that an OCI profile is for [default: newer than any that it asks for]
+    #[arg(long, value_name = "VERSION")]
+    kernel: Option<KernelVersion>,
+}
+
+impl Reading {
+    /// Reads a file of one policy. What is wrong with it is shown.
+    pub(super) fn policy(&self, path: &Path) -> Result<Policy, Error> {
+        let mut policies = self.file(path)?.policies;
+        if policies.len() > 1 {
+            let roles = policies.into_iter().map(|policy| policy.role).collect();
+            return Err(Error::SeveralRoles { path: path.to_owned(), roles });
+        }
+        policies.pop().ok_or_else(|| Error::Refused { path: path.to_owned() })
+    }
+
+    /// Reads a file. What is wrong with it, and what of it was lost, is shown.
+    pub(super) fn file(&self, path: &Path) -> Result<Imported, Error> {
+        let read = import::read(path, self.from, &self.options());
+        let imported = read.map_err(|findings| {
+            output::show(&findings);
+            Error::Refused { path: path.to_owned() }
+        })?;
+        output::show_losses(&imported.notes);
+        Ok(imported)
+    }
+
+    fn options(&self) -> Options {
+        Options {
+            arch: Some(self.target),
+            capabilities: self.cap.clone(),
+            kernel: self.kernel,
+            roots: self.root.clone(),
+            role: self.role.clone(),
+            lossy: self.lossy,
+            ..Options::default()
+        }
+    }
+}
+
+fn format_parser() -> impl TypedValueParser<Value = Format> {
+    PossibleValuesParser::new(Format::ALL.map(Format::name))
+        .map(|name| Format::from_name(&name).expect("the parser lets no other name through"))
 }
 
 /// Reads what another tool wrote; `-` is standard input. Bytes that are no UTF-8 are replaced, since `strace` shows

@@ -5,11 +5,11 @@ use std::path::{Path, PathBuf};
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use seccomp_policies::language::Policy;
 use seccomp_policies::lint::{self, Findings, Lint};
-use seccomp_policies::syscalls::Arch;
 use serde::Serialize;
 
 use super::check::Finding;
-use super::{Error, input, output, target_parser};
+use super::input::Reading;
+use super::{Error, output};
 use crate::cli::Outcome;
 
 const EXAMPLES: &str = "\
@@ -45,17 +45,18 @@ pub(super) struct Args {
     /// For programs: one JSON object
     #[arg(long)]
     json: bool,
-    /// The architecture that the policies are for
-    #[arg(long, value_name = "ARCH", default_value = "x86_64", value_parser = target_parser())]
-    target: Arch,
+    #[command(flatten)]
+    reading: Reading,
 }
 
 pub(super) fn run(args: &Args) -> Result<Outcome, Error> {
     let mut linted = Vec::new();
     for file in &args.files {
-        let checked = input::policy(file, args.target)?;
-        let findings = lint::lint(&checked.policy, checked.notes.sources(), None, &args.allow);
-        linted.push((file.as_path(), checked.policy, findings));
+        let imported = args.reading.file(file)?;
+        for policy in imported.policies {
+            let findings = lint::lint(&policy, imported.notes.sources(), None, &args.allow);
+            linted.push((file.as_path(), policy, findings));
+        }
     }
     let count: usize = linted.iter().map(|(_, _, findings)| findings.lints.len()).sum();
     if args.json {

@@ -93,6 +93,16 @@ pub enum Error {
         /// The path given.
         path: PathBuf,
     },
+    /// A file of several threads' policies, where one is needed.
+    #[error(
+        "{} has policies of several threads: {}; choose one with --role NAME", path.display(), roles.join(", ")
+    )]
+    SeveralRoles {
+        /// The path given.
+        path: PathBuf,
+        /// The threads' names.
+        roles: Vec<String>,
+    },
     /// The call that is asked about is none; why has been shown.
     #[error("the call cannot be understood")]
     Question,

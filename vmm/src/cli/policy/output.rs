@@ -5,7 +5,7 @@ use std::fs::{self, OpenOptions};
 use std::io::{self, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 
-use seccomp_policies::language::Diagnostics;
+use seccomp_policies::language::{Diagnostics, Severity};
 use serde::Serialize;
 
 use super::Error;
@@ -29,6 +29,14 @@ pub(super) fn json(value: &impl Serialize) -> Result<(), Error> {
 /// Shows findings, in colour on a terminal unless `NO_COLOR` is set.
 pub(super) fn show(findings: &Diagnostics) {
     say(&findings.render(has_colour(&io::stderr())));
+}
+
+/// Shows the warnings among notes: what of a file was lost.
+pub(super) fn show_losses(notes: &Diagnostics) {
+    let losses = notes.only(Severity::Warning);
+    if !losses.is_empty() {
+        show(&losses);
+    }
 }
 
 /// Writes findings that are the result.

@@ -6,11 +6,11 @@ use std::path::PathBuf;
 use seccomp_policies::explain::Nearest;
 use seccomp_policies::pattern::Answer;
 use seccomp_policies::simulate::{Finding, Simulation, Tally, simulate};
-use seccomp_policies::syscalls::Arch;
 use seccomp_policies::trace;
 
+use super::input::Reading;
 use super::table::{self, Cell};
-use super::{Error, explain, input, output, target_parser};
+use super::{Error, explain, input, output};
 use crate::cli::Outcome;
 
 const EXAMPLES: &str = "\
@@ -44,15 +44,14 @@ pub(super) struct Args {
     /// For programs: one JSON object, with everything
     #[arg(long)]
     json: bool,
-    /// The architecture that the policy is for and the trace is of
-    #[arg(long, value_name = "ARCH", default_value = "x86_64", value_parser = target_parser())]
-    target: Arch,
+    #[command(flatten)]
+    reading: Reading,
 }
 
 pub(super) fn run(args: &Args) -> Result<Outcome, Error> {
-    let checked = input::policy(&args.file, args.target)?;
+    let policy = args.reading.policy(&args.file)?;
     let text = input::trace(&args.trace)?;
-    let simulation = simulate(&checked.policy, trace::calls(&text, args.target));
+    let simulation = simulate(&policy, trace::calls(&text, args.reading.target));
     if simulation.total == Tally::default() {
         return Err(Error::EmptyTrace { path: args.trace.clone() });
     }
