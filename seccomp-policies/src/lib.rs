@@ -20,3 +20,4 @@ pub mod prove;
 pub mod simulate;
 pub mod syscalls;
 pub mod trace;
+pub mod union;

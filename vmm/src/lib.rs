@@ -1,10 +1,12 @@
 //! ringfence: a KVM virtual machine monitor in which every thread role has its own seccomp filter.
 //!
-//! Dependencies point one way: `cli -> role -> report -> machine, devices -> confine -> seccomp-policies`.
+//! Dependencies point one way: `cli -> role -> report -> machine, devices -> confine -> seccomp-policies`, and
+//! `cli -> exec -> report`.
 
 pub mod cli;
 pub mod confine;
 pub mod devices;
+pub mod exec;
 pub mod host;
 pub mod machine;
 pub mod report;

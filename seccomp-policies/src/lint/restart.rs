@@ -12,7 +12,7 @@ const FUTEX_COMMAND: u64 = 0x7f;
 const FUTEX_WAITS: [u64; 2] = [0, 9];
 
 /// The kernel continues some waits after a stop (a debugger, SIGSTOP) by `restart_syscall`, which a filter sees:
-/// restart_syscall(2), and `set_restart_fn` in Linux `kernel/time/hrtimer.c`, `kernel/futex/waitwake.c`, `fs/select.c`.
+/// `restart_syscall(2)`, and `set_restart_fn` in Linux `kernel/time/hrtimer.c`, `kernel/futex/waitwake.c`, `fs/select.c`.
 pub(super) fn missing(allowed: &Allowed) -> Vec<Finding> {
     if allowed.of_calls(&["restart_syscall"]).next().is_some() {
         return Vec::new();

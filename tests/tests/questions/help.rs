@@ -9,7 +9,7 @@ use ringfence_tests::policy::{policy, run};
 use super::folder;
 
 /// The questions that have a help text with examples.
-const QUESTIONS: &[&str] = &["explain", "lint", "simulate"];
+const QUESTIONS: &[&str] = &["exec", "explain", "lint", "simulate"];
 
 #[test]
 fn every_example_is_answered_with_yes() {
@@ -20,6 +20,7 @@ fn every_example_is_answered_with_yes() {
         ("vcpu.policy", vcpu.as_str()),
         ("waiting.policy", text("common/waiting.policy").as_str()),
         ("server.policy", super::POLICY),
+        ("base.policy", "role base\ntier filter\notherwise allow\nptrace: trap -- no\n"),
         ("server.strace", "read(3, \"\", 64) = 0\nexit_group(0) = ?\n"),
         ("calls.txt", "read(3, ?, 64)\nclose\n"),
     ]);

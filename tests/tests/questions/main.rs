@@ -1,5 +1,6 @@
 //! The questions that `ringfence policy` answers, as its user has them.
 
+mod exec;
 mod explain;
 mod help;
 mod lint;

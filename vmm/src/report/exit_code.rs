@@ -28,7 +28,8 @@ pub fn of(cause: &Cause) -> u8 {
     }
 }
 
-fn by_signal(signal: i32) -> u8 {
+/// The exit code of a process that a signal ended.
+pub fn by_signal(signal: i32) -> u8 {
     SIGNAL_BASE + u8::try_from(signal).unwrap_or(0) % SIGNAL_BASE
 }
 

@@ -14,7 +14,10 @@ pub fn report(ended: &Ended) -> Value {
         "exit_code": exit_code::of(&ended.cause),
         "cause": kind(&ended.cause),
         "message": text::ending(ended),
-        "violation": violation(&ended.cause),
+        "violation": match &ended.cause {
+            Cause::Violation(refused) => violation(refused),
+            _ => Value::Null,
+        },
         "unwritten_bytes": ended.unwritten,
         "output_error": ended.output_error,
         "quirk": ended.quirk.as_ref().map(|quirk| json!({ "name": quirk.name, "added": quirk.added })),
@@ -40,9 +43,9 @@ fn kind(cause: &Cause) -> &'static str {
     }
 }
 
-fn violation(cause: &Cause) -> Value {
-    let Cause::Violation(violation) = cause else { return Value::Null };
-    let Violation { thread, role, call, name, text, nearest } = &**violation;
+/// A refused call.
+pub fn violation(violation: &Violation) -> Value {
+    let Violation { thread, role, call, name, text, nearest } = violation;
     json!({
         "thread": thread,
         "role": role,

@@ -64,7 +64,8 @@ fn cause(cause: &Cause) -> String {
     }
 }
 
-fn violation(violation: &Violation) -> String {
+/// A refused call, in one or three lines without a newline at the end.
+pub fn violation(violation: &Violation) -> String {
     let Violation { thread, role, text, nearest, .. } = violation;
     let mut said = format!("{thread} ({role}) was refused {text}: {}", violation.because());
     if let Some(nearest) = nearest {

@@ -2,7 +2,7 @@
 
 use seccomp_policies::call::Call;
 use seccomp_policies::embed::Embedded;
-use seccomp_policies::language;
+use seccomp_policies::language::{self, Policy};
 use seccomp_policies::syscalls::{self, Arch, decode};
 
 /// A call that a thread was refused.
@@ -11,7 +11,7 @@ pub struct Violation {
     /// The thread's name.
     pub thread: String,
     /// Its role.
-    pub role: &'static str,
+    pub role: String,
     /// The call as the kernel saw it.
     pub call: Call,
     /// The call's name; `None` for a number that no call has.
@@ -38,19 +38,33 @@ pub struct NearestRule {
 impl Violation {
     /// A call that a thread under `policy` was refused.
     pub fn new(thread: String, policy: &'static Embedded, call: Call) -> Self {
-        Self {
-            thread,
-            role: policy.role,
-            name: syscalls::by_number(Arch::X86_64, call.number).map(|known| known.name),
-            text: decode::call(Arch::X86_64, &call),
-            nearest: nearest(policy, &call),
-            call,
-        }
+        // The embedded text was checked by the build, so it checks here; if it did not, the report would go without.
+        let (root, _) = policy.sources.first().copied().unwrap_or_default();
+        let checked = language::check_sources(root, policy.sources, Arch::X86_64).ok();
+        let nearest = checked.and_then(|checked| nearest(&checked.policy, &call));
+        Self::with_nearest(thread, policy.role.to_owned(), Arch::X86_64, call, nearest)
+    }
+
+    /// A call that a thread under a policy read at run time was refused.
+    pub fn of_policy(thread: String, policy: &Policy, call: Call) -> Self {
+        Self::with_nearest(thread, policy.role.clone(), policy.arch, call, nearest(policy, &call))
+    }
+
+    fn with_nearest(
+        thread: String,
+        role: String,
+        arch: Arch,
+        call: Call,
+        nearest: Option<NearestRule>,
+    ) -> Self {
+        let is_native = call.arch == arch.audit_value();
+        let name = syscalls::by_number(arch, call.number).filter(|_| is_native).map(|known| known.name);
+        Self { thread, role, name, text: decode::call(arch, &call), nearest, call }
     }
 
     /// Why it was refused, as the end of a sentence.
     pub fn because(&self) -> String {
-        let role = self.role;
+        let role = &self.role;
         match (&self.nearest, self.name) {
             (Some(_), Some(name)) => format!("no rule of role {role} allows {name} with these arguments"),
             (_, Some(name)) => format!("no rule allows {name} for role {role}"),
@@ -59,11 +73,8 @@ impl Violation {
     }
 }
 
-/// The embedded text was checked by the build, so it checks here; if it did not, the report would go without.
-fn nearest(policy: &Embedded, call: &Call) -> Option<NearestRule> {
-    let (root, _) = policy.sources.first()?;
-    let checked = language::check_sources(root, policy.sources, Arch::X86_64).ok()?;
-    let refusal = checked.policy.refusal(call)?;
+fn nearest(policy: &Policy, call: &Call) -> Option<NearestRule> {
+    let refusal = policy.refusal(call)?;
     let rule = refusal.rule;
     Some(NearestRule {
         place: format!("{}:{}", rule.file, rule.line),

@@ -4,6 +4,7 @@
 mod check;
 mod compile;
 mod events;
+mod exec;
 mod exit_code;
 mod explain;
 mod fmt;
@@ -42,6 +43,8 @@ enum Command {
     Simulate(simulate::Args),
     /// Say what a policy allows and probably should not
     Lint(lint::Args),
+    /// Run any program under policies
+    Exec(exec::Args),
 }
 
 /// Why `policy` could not do what was asked. What is wrong with a policy's text is no error of the command; it
@@ -103,6 +106,15 @@ pub enum Error {
         /// The threads' names.
         roles: Vec<String>,
     },
+    /// A program of another architecture does not run here.
+    #[error("programs of {target} do not run on this machine; leave --target out")]
+    ForeignTarget {
+        /// The architecture given.
+        target: Arch,
+    },
+    /// The command could not be run.
+    #[error(transparent)]
+    Exec(#[from] crate::exec::Error),
     /// The call that is asked about is none; why has been shown.
     #[error("the call cannot be understood")]
     Question,
@@ -137,6 +149,7 @@ pub fn run(args: &Args) -> Result<Outcome, Error> {
         Command::Explain(args) => answered(explain::run(args)),
         Command::Simulate(args) => answered(simulate::run(args)),
         Command::Lint(args) => answered(lint::run(args)),
+        Command::Exec(args) => answered(exec::run(args)),
     }
 }
 
