@@ -9,6 +9,7 @@ pub mod bpf;
 pub mod call;
 pub mod compile;
 pub mod constants;
+pub mod diff;
 pub mod embed;
 pub mod explain;
 pub mod export;

@@ -1,10 +1,12 @@
 //! Calls that programs were seen to make, from the output of tools that people have.
 
+mod counts;
 mod line;
 mod strace;
 
 use crate::pattern::Pattern;
 
+pub use counts::{Counts, Error, counts};
 pub use strace::calls;
 
 /// A call in a trace.

@@ -9,7 +9,7 @@ use ringfence_tests::policy::{policy, run};
 use super::folder;
 
 /// The questions that have a help text with examples.
-const QUESTIONS: &[&str] = &["exec", "explain", "lint", "simulate"];
+const QUESTIONS: &[&str] = &["diff", "exec", "explain", "lint", "profile", "simulate"];
 
 #[test]
 fn every_example_is_answered_with_yes() {

@@ -1,9 +1,11 @@
 //! The questions that `ringfence policy` answers, as its user has them.
 
+mod diff;
 mod exec;
 mod explain;
 mod help;
 mod lint;
+mod profile;
 mod simulate;
 
 use std::fs;

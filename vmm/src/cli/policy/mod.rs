@@ -3,6 +3,7 @@
 
 mod check;
 mod compile;
+mod diff;
 mod events;
 mod exec;
 mod exit_code;
@@ -11,6 +12,7 @@ mod fmt;
 mod input;
 mod lint;
 mod output;
+mod profile;
 mod simulate;
 mod table;
 
@@ -37,12 +39,16 @@ enum Command {
     Fmt(fmt::Args),
     /// Compile a policy to the program that the kernel runs
     Compile(compile::Args),
+    /// Say what one policy allows and another does not
+    Diff(diff::Args),
     /// Say whether a call is allowed, by which rule, or what keeps it from being
     Explain(explain::Args),
     /// Say what a policy would have answered to the calls of a trace
     Simulate(simulate::Args),
     /// Say what a policy allows and probably should not
     Lint(lint::Args),
+    /// Count calls from what strace, perf or a run wrote, as a profile for the compiler
+    Profile(profile::Args),
     /// Run any program under policies
     Exec(exec::Args),
 }
@@ -106,6 +112,14 @@ pub enum Error {
         /// The threads' names.
         roles: Vec<String>,
     },
+    /// A text has no counts of calls.
+    #[error("cannot make a profile of {}: {source}", path.display())]
+    Counts {
+        /// The path given.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: seccomp_policies::trace::Error,
+    },
     /// A program of another architecture does not run here.
     #[error("programs of {target} do not run on this machine; leave --target out")]
     ForeignTarget {
@@ -146,9 +160,11 @@ pub fn run(args: &Args) -> Result<Outcome, Error> {
         Command::Check(args) => check::run(args),
         Command::Fmt(args) => fmt::run(args),
         Command::Compile(args) => compile::run(args),
+        Command::Diff(args) => answered(diff::run(args)),
         Command::Explain(args) => answered(explain::run(args)),
         Command::Simulate(args) => answered(simulate::run(args)),
         Command::Lint(args) => answered(lint::run(args)),
+        Command::Profile(args) => answered(profile::run(args)),
         Command::Exec(args) => answered(exec::run(args)),
     }
 }
