@@ -1,6 +1,7 @@
 //! The questions that `ringfence policy` answers, as its user has them.
 
 mod diff;
+mod document;
 mod exec;
 mod explain;
 mod help;

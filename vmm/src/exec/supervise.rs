@@ -179,8 +179,10 @@ impl Watch<'_> {
         (notice.call.number, arguments)
     }
 
-    /// Ends the process that made the call, and the command.
+    /// Ends the command, and the process that made the call: in this order, since a shell would go on with its next
+    /// command. The caller is held by the kernel until it is ended.
     fn end(&self, notice: &Notice) {
+        let _ = pidfd_send_signal(&self.child.handle, Signal::KILL);
         let process = thread::process(notice.tid).and_then(Pid::from_raw);
         if let Some(process) = process.and_then(|pid| pidfd_open(pid, PidfdFlags::empty()).ok())
             // Only now is it sure that the number is still the caller's.
@@ -188,7 +190,6 @@ impl Watch<'_> {
         {
             let _ = pidfd_send_signal(&process, Signal::KILL);
         }
-        let _ = pidfd_send_signal(&self.child.handle, Signal::KILL);
     }
 
     fn reap(&mut self) -> Result<(), Error> {
