@@ -12,22 +12,43 @@ use crate::action::Action;
 use crate::bpf::Program;
 use crate::language::{Condition, Policy, Rule};
 
-/// The policy with its conditions taken off: a call that some rule may allow is allowed, one that rules
-/// only refuse gets the error number of the first of them.
+/// The policy with its conditions taken off: a call that may be carried out is carried out, and logged where that is
+/// the only way; one that is refused in any case gets the answer of the first of its rules.
 #[must_use]
 pub fn widen(policy: &Policy) -> Policy {
-    let mut by_number: BTreeMap<u32, &Rule> = BTreeMap::new();
+    let mut by_number: BTreeMap<u32, Vec<&Rule>> = BTreeMap::new();
     for rule in &policy.rules {
-        let kept = by_number.entry(rule.call.number).or_insert(rule);
-        if kept.action != Action::Allow && rule.action == Action::Allow {
-            *kept = rule;
-        }
+        by_number.entry(rule.call.number).or_default().push(rule);
     }
     let rules = by_number
         .into_values()
+        .filter_map(|rules| widest(&rules, policy.otherwise))
         .map(|rule| Rule { condition: Condition::Always, expression: String::new(), ..rule.clone() })
         .collect();
     Policy { rules, ..policy.clone() }
+}
+
+/// Of one call's rules the first that lets most through; `None` where `otherwise` lets through more, and some calls
+/// are left to it.
+fn widest<'a>(rules: &[&'a Rule], otherwise: Action) -> Option<&'a Rule> {
+    let mut widest = *rules.first()?;
+    for rule in rules {
+        if permits(rule.action) > permits(widest.action) {
+            widest = rule;
+        }
+    }
+    let leaves_some = !rules.iter().any(|rule| rule.condition == Condition::Always);
+    let is_wider = leaves_some && permits(otherwise) > permits(widest.action);
+    (!is_wider).then_some(widest)
+}
+
+/// Whether a call is carried out, and without ado.
+const fn permits(action: Action) -> u8 {
+    match action {
+        Action::Allow => 2,
+        Action::Log => 1,
+        Action::Errno(_) | Action::Trap | Action::KillThread | Action::KillProcess => 0,
+    }
 }
 
 /// Compiles the policy without its conditions, as [`widen`] leaves it, to a search over ranges of numbers.

@@ -92,9 +92,9 @@ fn ended(child: libc::pid_t, flags: libc::c_int) -> Option<libc::c_int> {
 }
 
 /// The signal that ended a child which made the call given, from `entry`, under the program.
-pub fn signal_under(program: &[Instruction], entry: fn()) -> Option<i32> {
+pub fn signal_under(program: &[Instruction], entry: impl FnOnce()) -> Option<i32> {
     let prepared = Prepared::new(program);
-    // SAFETY: as in `results_under`; `entry` is one of the tests' own functions, which make a single call.
+    // SAFETY: as in `results_under`; every `entry` of the tests makes a single call and does nothing else.
     let child = unsafe { libc::fork() };
     assert!(child >= 0, "fork failed: {}", std::io::Error::last_os_error());
     if child == 0 {

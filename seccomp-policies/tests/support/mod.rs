@@ -6,4 +6,5 @@ pub mod arbitrary;
 pub mod kernel;
 pub mod meaning;
 pub mod program;
+pub mod table;
 pub mod tracing;
