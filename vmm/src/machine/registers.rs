@@ -242,6 +242,16 @@ impl fmt::Display for Position {
     }
 }
 
+impl Position {
+    /// Whether the vCPU is where a reset puts it (SDM volume 3, table 10-1): 16 bytes below 4 GiB, in real mode.
+    ///
+    /// KVM for SVM resets a vCPU that shuts down, because the processor leaves its state undefined (Linux
+    /// arch/x86/kvm/svm/svm.c, `shutdown_interception`); KVM for VMX leaves it where the fault was.
+    pub fn is_reset_vector(&self) -> bool {
+        (self.cs_base, self.rip, self.mode) == (0xffff_0000, 0xfff0, Mode::Real)
+    }
+}
+
 /// Says where a vCPU is. It must not be inside `KVM_RUN` (KVM would make the caller wait).
 ///
 /// # Errors
@@ -341,5 +351,18 @@ mod tests {
     fn position_in_real_mode_names_its_segment() {
         let position = Position { rip: 0xfff0, cs_base: 0xffff_0000, cpl: 0, mode: Mode::Real };
         assert_eq!(position.to_string(), "RIP 0xfff0 in the segment at 0xffff0000, ring 0, real mode");
+    }
+
+    #[test]
+    fn only_real_mode_16_bytes_below_4_gib_is_the_reset_vector() {
+        let reset = Position { rip: 0xfff0, cs_base: 0xffff_0000, cpl: 0, mode: Mode::Real };
+        assert!(reset.is_reset_vector());
+        for other in [
+            Position { rip: 0xfff1, ..reset },
+            Position { cs_base: 0xf_0000, ..reset },
+            Position { mode: Mode::Protected32, ..reset },
+        ] {
+            assert!(!other.is_reset_vector(), "{other}");
+        }
     }
 }

@@ -38,6 +38,11 @@ fn cause(cause: &Cause) -> String {
             let mut text = format!("vCPU {vcpu}: {end}");
             if let Some(position) = registers {
                 let _ = write!(text, "\n  at {position}");
+                if *end == End::Shutdown && position.is_reset_vector() {
+                    text.push_str(
+                        "\n  where a reset puts it: KVM on AMD hosts does not keep the place of a shutdown",
+                    );
+                }
             }
             if matches!(end, End::EmulationFailed { .. }) {
                 text.push_str("\n  this host's KVM cannot emulate the instruction; see ringfence doctor");
@@ -122,4 +127,33 @@ fn row(line: &ThreadLine) -> [String; 7] {
         used,
         number(line.violations),
     ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::machine::registers::{Mode, Position};
+
+    fn shutdown_at(registers: Position) -> String {
+        cause(&Cause::Guest { vcpu: 0, end: End::Shutdown, registers: Some(registers) })
+    }
+
+    const RESET: Position = Position { rip: 0xfff0, cs_base: 0xffff_0000, cpl: 0, mode: Mode::Real };
+
+    #[test]
+    fn a_shutdown_whose_place_kvm_did_not_keep_is_not_said_to_have_been_at_the_reset_vector() {
+        assert_eq!(
+            shutdown_at(RESET),
+            "vCPU 0: the processor shut down (triple fault)\n  at RIP 0xfff0 in the segment at 0xffff0000, ring 0, real \
+             mode\n  where a reset puts it: KVM on AMD hosts does not keep the place of a shutdown"
+        );
+    }
+
+    #[test]
+    fn a_shutdown_whose_place_is_known_is_said_to_have_been_there() {
+        assert_eq!(
+            shutdown_at(Position { rip: 0x10_0000, cs_base: 0, cpl: 0, mode: Mode::Protected32 }),
+            "vCPU 0: the processor shut down (triple fault)\n  at RIP 0x100000, ring 0, 32-bit protected mode"
+        );
+    }
 }
