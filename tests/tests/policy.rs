@@ -404,5 +404,5 @@ fn every_example_of_the_help_does_what_it_says() {
             tried += 1;
         }
     }
-    assert_eq!(tried, 11);
+    assert_eq!(tried, 12);
 }

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use crate::language::policy::{Condition, Relation, Test};
+use crate::language::policy::{Condition, Relation, Test, Width};
 
 /// The same condition without foregone tests, nested lists of one kind, lists of one, and negations of anything but
 /// a mask. A condition that is true of everything is [`Condition::Always`], one that is true of nothing an empty
@@ -77,8 +77,8 @@ fn test(test: Test, wanted: bool) -> Condition {
         // A mask, which has no opposite of its own.
         return match self::test(test, true) {
             Condition::Always => never(),
-            Condition::Test(Test { relation: Relation::Equal(value), .. }) => {
-                plain(Relation::NotEqual(value))
+            Condition::Test(test @ Test { relation: Relation::Equal(value), .. }) => {
+                Condition::Test(Test { relation: Relation::NotEqual(value), ..test })
             }
             part if is_never(&part) => Condition::Always,
             part => Condition::Not(Box::new(part)),
@@ -101,6 +101,9 @@ fn test(test: Test, wanted: bool) -> Condition {
         (Some(true), _) => Condition::Always,
         (Some(false), _) => never(),
         (None, Relation::Masked { mask, value }) if mask & max == max => plain(Relation::Equal(value)),
+        (None, Relation::Masked { mask, value }) if mask & max == Width::Bits32.mask() => {
+            Condition::Test(Test { width: Width::Bits32, relation: Relation::Equal(value), ..test })
+        }
         (None, Relation::Masked { mask, value }) => plain(Relation::Masked { mask: mask & max, value }),
         (None, relation) => plain(relation),
     }

@@ -1,15 +1,13 @@
 //! `ringfence policy compile`.
 
-use std::fmt::Write as _;
 use std::io::{self, IsTerminal};
 use std::path::PathBuf;
 
-use seccomp_policies::bpf::{Line, Program, disassemble};
 use seccomp_policies::compile::{bitmask, reference, with_otherwise};
 use seccomp_policies::embed;
+use seccomp_policies::export::{self, Listing};
 use seccomp_policies::language::{self, Policy};
 use seccomp_policies::syscalls::Arch;
-use serde::Serialize;
 
 use super::events::EventListing;
 use super::{Error, output, target_parser};
@@ -20,6 +18,7 @@ const EXAMPLES: &str = "Examples:
   ringfence policy compile vcpu.policy --backend bitmask --on-violation log
   ringfence policy compile vcpu.policy --format bytes -o vcpu.bpf
   ringfence policy compile vcpu.policy --format json --target aarch64
+  ringfence policy compile vcpu.policy --format firecracker -o seccomp.json
   ringfence policy compile vcpu.policy --backend event-filter";
 
 /// Arguments of `policy compile`.
@@ -73,11 +72,20 @@ enum Format {
     #[default]
     Disassembly,
     /// What the kernel reads: 8 bytes an instruction, in this machine's byte order
+    #[value(alias = "raw")]
     Bytes,
     /// One object with every instruction, its text and its names; or with every event
     Json,
-    /// The same as an initializer of a C array
+    /// The elements of a C array
     C,
+    /// A C header with the array
+    Header,
+    /// A Rust constant of the libc crate's type
+    Rust,
+    /// No program: the policy as Firecracker's JSON
+    Firecracker,
+    /// No program: the policy as an OCI profile, as Docker takes it
+    Oci,
 }
 
 #[derive(Clone, Copy, Debug, clap::ValueEnum)]
@@ -127,18 +135,25 @@ pub(super) fn run(args: &Args) -> Result<Outcome, Error> {
 
 /// What the policy compiles to, in the format that is asked for.
 fn compiled(args: &Args, policy: &Policy) -> Result<Vec<u8>, Error> {
+    match args.format {
+        Format::Firecracker => return Ok(export::firecracker(std::slice::from_ref(policy))?.into_bytes()),
+        Format::Oci => return Ok(export::oci(policy)?.into_bytes()),
+        _ => {}
+    }
     let program = match args.backend {
         Backend::Reference => reference(policy),
         Backend::Bitmask => bitmask(policy),
         Backend::EventFilter => return events(policy, args.format),
     }
     .map_err(|source| Error::Compile { path: args.file.clone(), source })?;
-    let listing = Listing::new(policy, args.backend, &program);
+    let listing = Listing::new(policy, args.backend.name(), &program);
     Ok(match args.format {
         Format::Disassembly => listing.text().into_bytes(),
-        Format::Bytes => program.bytes(),
         Format::Json => listing.json().into_bytes(),
         Format::C => listing.initializer().into_bytes(),
+        Format::Header => listing.header().into_bytes(),
+        Format::Rust => listing.rust().into_bytes(),
+        Format::Bytes | Format::Firecracker | Format::Oci => program.bytes(),
     })
 }
 
@@ -147,57 +162,6 @@ fn events(policy: &Policy, format: Format) -> Result<Vec<u8>, Error> {
     match format {
         Format::Disassembly => Ok(events.text().into_bytes()),
         Format::Json => Ok(events.json().into_bytes()),
-        Format::Bytes | Format::C => Err(Error::NoInstructions),
-    }
-}
-
-/// A program and what it was made of.
-#[derive(Serialize)]
-struct Listing {
-    role: String,
-    arch: &'static str,
-    backend: &'static str,
-    otherwise: String,
-    instructions: Vec<Line>,
-}
-
-impl Listing {
-    fn new(policy: &Policy, backend: Backend, program: &Program) -> Self {
-        Self {
-            role: policy.role.clone(),
-            arch: policy.arch.name(),
-            backend: backend.name(),
-            otherwise: policy.otherwise.to_string(),
-            instructions: disassemble(program.instructions(), policy.arch),
-        }
-    }
-
-    fn heading(&self) -> String {
-        let Self { role, arch, backend, otherwise, instructions } = self;
-        let count = instructions.len();
-        format!("role {role} on {arch}, {backend} backend, otherwise {otherwise}: {count} instructions")
-    }
-
-    fn text(&self) -> String {
-        let mut text = format!("; {}\n", self.heading());
-        for line in &self.instructions {
-            writeln!(text, "{line}").expect("a string takes everything");
-        }
-        text
-    }
-
-    fn json(&self) -> String {
-        let mut text = serde_json::to_string_pretty(self).expect("plain data");
-        text.push('\n');
-        text
-    }
-
-    fn initializer(&self) -> String {
-        let mut text = format!("/* {} */\n", self.heading());
-        for Line { code, jt, jf, k, text: meaning, .. } in &self.instructions {
-            writeln!(text, "{{ {code:#04x}, {jt}, {jf}, {k:#010x} }}, /* {meaning} */")
-                .expect("a string takes everything");
-        }
-        text
+        _ => Err(Error::NoInstructions),
     }
 }

@@ -31,7 +31,7 @@ pub(super) struct Reading {
     #[arg(long, value_name = "DIR")]
     root: Vec<PathBuf>,
     /// A capability that the process has, for OCI profiles; may be given several times
-    #[arg(long, value_name = "CAP_NAME")]
+    #[arg(long, value_name = "CAP_NAME", value_parser = capability)]
     cap: Vec<String>,
     /// The kernel that an OCI profile is for [default: newer than any that it asks for]
     #[arg(long, value_name = "VERSION")]
@@ -73,9 +73,17 @@ impl Reading {
     }
 }
 
-fn format_parser() -> impl TypedValueParser<Value = Format> {
+/// Reads the name of a format.
+pub(super) fn format_parser() -> impl TypedValueParser<Value = Format> {
     PossibleValuesParser::new(Format::ALL.map(Format::name))
         .map(|name| Format::from_name(&name).expect("the parser lets no other name through"))
+}
+
+/// The name of a capability, with `CAP_` before it or not, in any case.
+#[expect(clippy::unnecessary_wraps, reason = "the form of clap's parsers")]
+pub(super) fn capability(text: &str) -> Result<String, String> {
+    let name = text.to_uppercase();
+    Ok(if name.starts_with("CAP_") { name } else { format!("CAP_{name}") })
 }
 
 /// Reads what another tool wrote; `-` is standard input. Bytes that are no UTF-8 are replaced, since `strace` shows

@@ -9,6 +9,7 @@ mod exec;
 mod exit_code;
 mod explain;
 mod fmt;
+mod import;
 mod input;
 mod lint;
 mod output;
@@ -41,6 +42,8 @@ enum Command {
     Compile(compile::Args),
     /// Say what one policy allows and another does not
     Diff(diff::Args),
+    /// Read a policy of Firecracker, minijail, Docker, LXC, or a program, and write it as text
+    Import(import::Args),
     /// Say whether a call is allowed, by which rule, or what keeps it from being
     Explain(explain::Args),
     /// Say what a policy would have answered to the calls of a trace
@@ -95,6 +98,20 @@ pub enum Error {
         path: PathBuf,
         /// What the backend said.
         source: seccomp_policies::compile::Error,
+    },
+    /// The policy holds, but the form that is asked for cannot say it.
+    #[error(transparent)]
+    Export(#[from] seccomp_policies::export::Error),
+    /// Several policies for one file.
+    #[error(
+        "{} can hold one policy, and there are {}: {}; choose one with --role NAME", path.display(), roles.len(),
+        roles.join(", ")
+    )]
+    OneFile {
+        /// The path given.
+        path: PathBuf,
+        /// The policies' roles.
+        roles: Vec<String>,
     },
     /// A policy does not hold; what is wrong with it has been shown.
     #[error("{} does not hold, so nothing can be said of it", path.display())]
@@ -161,6 +178,7 @@ pub fn run(args: &Args) -> Result<Outcome, Error> {
         Command::Fmt(args) => fmt::run(args),
         Command::Compile(args) => compile::run(args),
         Command::Diff(args) => answered(diff::run(args)),
+        Command::Import(args) => import::run(args),
         Command::Explain(args) => answered(explain::run(args)),
         Command::Simulate(args) => answered(simulate::run(args)),
         Command::Lint(args) => answered(lint::run(args)),
