@@ -17,6 +17,7 @@ pub mod import;
 pub mod language;
 pub mod lint;
 pub mod pattern;
+pub mod profile;
 pub mod prove;
 pub mod simulate;
 pub mod syscalls;

@@ -4,9 +4,11 @@ mod support;
 
 use proptest::prelude::*;
 use seccomp_policies::action::Action;
-use seccomp_policies::bpf::{Operation, Program, Register, Source, interpret};
+use seccomp_policies::bpf::{Program, interpret};
 use seccomp_policies::call::Call;
-use seccomp_policies::compile::{Error, bitmask, probes, reference, verify, widen, with_otherwise};
+use seccomp_policies::compile::{
+    Error, Weights, bitmask, optimize, probes, reference, verify, widen, with_otherwise,
+};
 use seccomp_policies::language::{Condition, Policy, Relation, Tier, Width};
 use seccomp_policies::syscalls::Arch;
 use support::arbitrary::{
@@ -21,6 +23,10 @@ fn reference_if_it_fits(policy: &Policy) -> Option<Program> {
         Err(Error::TooManyAlternatives { .. } | Error::TooLong { .. }) => None,
         Err(error) => panic!("{error}"),
     }
+}
+
+fn optimized(policy: &Policy) -> Result<Program, Error> {
+    optimize(policy, &Weights::default())
 }
 
 /// What a call returns where the kernel does as the policy says; none of the calls that are tried exists.
@@ -49,6 +55,21 @@ proptest! {
             prop_assert_eq!(verify(program.instructions(), &policy, &calls), Ok(()));
             prop_assert_eq!(verify(program.instructions(), &policy, &probes(&policy)), Ok(()));
         }
+    }
+
+    #[test]
+    fn an_optimized_program_means_what_its_policy_means(policy in policies(), calls in calls()) {
+        for weights in [Weights::Uniform, Weights::CacheAware(None)] {
+            let program = optimize(&policy, &weights).expect("a few rules fit in a program");
+            prop_assert_eq!(verify(program.instructions(), &policy, &calls), Ok(()));
+            prop_assert_eq!(verify(program.instructions(), &policy, &probes(&policy)), Ok(()));
+        }
+    }
+
+    #[test]
+    fn an_optimized_program_of_many_numbers_is_right_for_each_of_them(policy in policies_of_numbers()) {
+        let program = optimized(&policy).expect("a few hundred numbers fit in a program");
+        prop_assert_eq!(verify(program.instructions(), &policy, &probes(&policy)), Ok(()));
     }
 
     #[test]
@@ -88,6 +109,16 @@ proptest! {
             let all = calls.into_iter().chain(probes(&policy)).collect();
             assert_kernel_agrees(&program, &policy, all);
         }
+    }
+
+    #[test]
+    fn the_kernel_does_what_a_policy_says_under_its_optimized_program(
+        policy in prop_oneof![policies(), policies_of_numbers()],
+        calls in calls(),
+    ) {
+        let program = optimized(&policy).expect("a few rules fit in a program");
+        let all = calls.into_iter().chain(probes(&policy)).collect();
+        assert_kernel_agrees(&program, &policy, all);
     }
 
     #[test]
@@ -160,16 +191,20 @@ fn the_first_matching_rule_decides_whatever_the_outcomes() {
 fn an_errno_rule_with_the_policys_own_otherwise_compiles() {
     let condition = test(2, Width::Bits64, Relation::GreaterOrEqual(1 << 40));
     let policy = policy(Action::Errno(1), vec![rule(unused_call(3), condition, Action::Errno(1))]);
-    let program = reference(&policy).unwrap();
-    assert_eq!(verify(program.instructions(), &policy, &probes(&policy)), Ok(()));
+    for compile in [reference, optimized] {
+        let program = compile(&policy).unwrap();
+        assert_eq!(verify(program.instructions(), &policy, &probes(&policy)), Ok(()));
+    }
 }
 
 #[test]
 fn a_condition_that_never_holds_does_not_let_its_call_through() {
     let never = Condition::Any(Vec::new());
     let policy = policy(Action::Errno(1), vec![rule(unused_call(0), never, Action::Allow)]);
-    let program = reference(&policy).unwrap();
-    assert_eq!(verify(program.instructions(), &policy, &probes(&policy)), Ok(()));
+    for compile in [reference, optimized] {
+        let program = compile(&policy).unwrap();
+        assert_eq!(verify(program.instructions(), &policy, &probes(&policy)), Ok(()));
+    }
 }
 
 #[test]
@@ -192,7 +227,7 @@ fn otherwise_is_the_only_difference_between_variants() {
         rule(unused_call(1), Condition::Always, Action::Errno(2)),
     ];
     let policy = policy(Action::Trap, rules);
-    for compile in [reference, bitmask] {
+    for compile in [reference, bitmask, optimized] {
         let trap = compile(&policy).unwrap();
         for otherwise in [Action::KillProcess, Action::Errno(1), Action::Log] {
             let variant = with_otherwise(&policy, otherwise);
@@ -211,27 +246,6 @@ fn otherwise_is_the_only_difference_between_variants() {
             assert_eq!(program.instructions(), replaced);
         }
     }
-}
-
-/// The kernel remembers that a call is allowed where its dry run of the program meets nothing else:
-/// `seccomp_is_const_allow`, Linux `kernel/seccomp.c`.
-fn is_left_to_the_action_cache(program: &Program) -> bool {
-    program.instructions().iter().all(|instruction| match Operation::decode(instruction).expect("valid") {
-        Operation::Load(Register::A, Source::Data(offset)) => offset == 0 || offset == 4,
-        Operation::ReturnConstant(_) | Operation::Jump(_) => true,
-        Operation::Branch { operand, .. } => operand != seccomp_policies::bpf::Operand::X,
-        _ => false,
-    })
-}
-
-#[test]
-fn a_bitmask_program_leaves_allowed_calls_to_the_kernels_action_cache() {
-    let pinned = test(0, Width::Bits32, Relation::Equal(3));
-    let rules =
-        (0..150).step_by(3).map(|index| rule(unused_call(index), pinned.clone(), Action::Allow)).collect();
-    let policy = policy(Action::Trap, rules);
-    assert!(is_left_to_the_action_cache(&bitmask(&policy).unwrap()));
-    assert!(!is_left_to_the_action_cache(&reference(&policy).unwrap()), "arguments are looked at here");
 }
 
 #[test]
@@ -280,7 +294,7 @@ fn a_search_whose_jumps_are_too_far_takes_steps() {
 #[test]
 fn a_call_through_another_architectures_entry_ends_the_process() {
     let everything = Action::Log;
-    for compile in [reference, bitmask] {
+    for compile in [reference, bitmask, optimized] {
         let program = compile(&policy(everything, Vec::new())).unwrap();
         assert_eq!(signal_under(program.instructions(), getpid_of_i386), Some(libc::SIGSYS));
         assert_eq!(signal_under(program.instructions(), || ()), None, "the child ends by itself otherwise");
@@ -290,7 +304,7 @@ fn a_call_through_another_architectures_entry_ends_the_process() {
 #[test]
 fn the_kernel_does_with_a_refused_call_what_the_choice_says() {
     let only_exit = policy(Action::Trap, vec![rule(&EXIT_GROUP, Condition::Always, Action::Allow)]);
-    for compile in [reference, bitmask] {
+    for compile in [reference, bitmask, optimized] {
         let program = |otherwise| compile(&with_otherwise(&only_exit, otherwise)).unwrap();
         for ending in [Action::Trap, Action::KillProcess] {
             let signal = signal_under(program(ending).instructions(), make_unused_call);
@@ -313,7 +327,7 @@ fn make_unused_call() {
 #[test]
 fn the_strict_tier_has_no_program() {
     let strict = Policy { tier: Tier::Strict, ..policy(Action::KillProcess, Vec::new()) };
-    for compile in [reference, bitmask] {
+    for compile in [reference, bitmask, optimized] {
         assert!(matches!(compile(&strict), Err(Error::Strict { role }) if role == "test"));
     }
 }
@@ -342,9 +356,11 @@ fn a_condition_that_explodes_names_its_line_and_is_not_multiplied_out() {
 fn aarch64_programs_check_for_their_own_architecture() {
     let rules = vec![rule(unused_call(0), test(0, Width::Bits32, Relation::Equal(3)), Action::Allow)];
     let policy = Policy { arch: Arch::Aarch64, ..policy(Action::Trap, rules) };
-    for (program, meaning) in
-        [(reference(&policy).unwrap(), policy.clone()), (bitmask(&policy).unwrap(), widen(&policy))]
-    {
+    for (program, meaning) in [
+        (reference(&policy).unwrap(), policy.clone()),
+        (optimized(&policy).unwrap(), policy.clone()),
+        (bitmask(&policy).unwrap(), widen(&policy)),
+    ] {
         assert_eq!(verify(program.instructions(), &meaning, &probes(&policy)), Ok(()));
     }
 }

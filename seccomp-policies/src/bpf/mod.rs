@@ -3,6 +3,7 @@
 //! An instruction is decoded in one place ([`Operation::decode`]); all else works on what it yields, so that no two
 //! parts of this can disagree on what an opcode means.
 
+mod cache;
 mod disassemble;
 mod interpret;
 mod operation;
@@ -10,10 +11,12 @@ mod program;
 mod trace;
 mod validate;
 
+pub use cache::{cached_calls, is_cached};
 pub use disassemble::{Line, disassemble};
 pub use interpret::{Evaluation, Fault, interpret};
 pub use operation::{Arithmetic, Comparison, DATA_LENGTH, Operand, Operation, Register, Source};
 pub use program::Program;
+pub(crate) use trace::Half;
 pub use validate::{Invalid, Reason, validate};
 
 /// One instruction, `struct sock_filter` (Linux `include/uapi/linux/filter.h`).

@@ -69,7 +69,7 @@ pub enum Arithmetic {
 }
 
 /// A comparison of `A`, unsigned.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Comparison {
     /// `A == operand`
     Equal,

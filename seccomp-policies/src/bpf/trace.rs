@@ -20,8 +20,8 @@ pub(super) enum Word {
 }
 
 /// Half of a register of 64 bits.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Half {
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) enum Half {
     Low,
     High,
 }

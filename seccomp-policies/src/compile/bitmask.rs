@@ -6,11 +6,15 @@
 
 use std::collections::BTreeMap;
 
-use super::search::{Ranges, search};
+use super::graph::{Graph, Node};
+use super::search::{Goal, Problem, Ranges};
 use super::{Error, emit, finish, refuse_strict};
 use crate::action::Action;
 use crate::bpf::Program;
 use crate::language::{Condition, Policy, Rule};
+
+/// Few tests and a shallow tree: nothing is known of which numbers are frequent.
+const SMALLEST: Goal = Goal { test: 1.0, depth: 0.75 };
 
 /// The policy with its conditions taken off: a call that may be carried out is carried out, and logged where that is
 /// the only way; one that is refused in any case gets the answer of the first of its rules.
@@ -57,7 +61,20 @@ const fn permits(action: Action) -> u8 {
 /// [`Error::Strict`] for a policy that needs no program.
 pub fn bitmask(policy: &Policy) -> Result<Program, Error> {
     refuse_strict(policy)?;
-    let verdicts = widen(policy).rules.iter().map(|rule| (rule.call.number, rule.action)).collect();
-    let tree = search(&Ranges::new(&verdicts, policy.otherwise));
-    finish(policy, emit::program(&tree, policy.arch))
+    let mut graph = Graph::default();
+    let mut outcomes = vec![policy.otherwise];
+    let mut outcome = |action| {
+        outcomes.iter().position(|known| *known == action).unwrap_or_else(|| {
+            outcomes.push(action);
+            outcomes.len() - 1
+        })
+    };
+    let values =
+        widen(policy).rules.iter().map(|rule| (rule.call.number, (outcome(rule.action), 0.0))).collect();
+    let ranges = Ranges::from_values(&values, 0);
+    let depths = vec![1; outcomes.len()];
+    let found = Problem { ranges: &ranges, depths: &depths, goal: SMALLEST }.solve();
+    let returns: Vec<_> = outcomes.into_iter().map(|action| graph.add(Node::Return(action))).collect();
+    let numbers = graph.add_tree(&found.tree, &returns);
+    finish(policy, emit::program(&graph, policy.arch, numbers))
 }

@@ -8,13 +8,18 @@
 mod bitmask;
 mod emit;
 pub mod event_filter;
+mod graph;
+mod measure;
 pub(crate) mod normal;
+mod optimize;
 mod probe;
 mod reference;
 mod search;
 
 pub use bitmask::{bitmask, widen};
 pub use event_filter::event_filter;
+pub use measure::{Measure, measure};
+pub use optimize::{Weights, optimize};
 pub use probe::{Disagreement, Unfaithful, probes, verify};
 pub use reference::reference;
 

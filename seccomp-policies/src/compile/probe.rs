@@ -96,7 +96,7 @@ fn numbers(policy: &Policy) -> Vec<Call> {
 }
 
 /// Calls that the rule matches, one for each alternative of its condition where one is found.
-fn bases(rule: &Rule, arch: Arch) -> Vec<Call> {
+pub(super) fn bases(rule: &Rule, arch: Arch) -> Vec<Call> {
     let blank = Call {
         number: rule.call.number,
         arch: arch.audit_value(),

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use super::diagnostics::{Diagnostic, Source};
 use super::parser;
 use super::syntax::{Item, ItemKind, Name, Reason, Span};
+use crate::profile::{self, Profile};
 
 /// How deep includes may nest.
 const MAX_DEPTH: usize = 8;
@@ -17,8 +18,8 @@ pub(crate) trait Texts {
     fn read(&self, name: &str) -> Result<String, String>;
     /// The name as messages show it.
     fn shown(&self, name: &str) -> String;
-    /// Why a file named by `frequency` cannot be used, if so.
-    fn profile_trouble(&self, name: &str) -> Option<String>;
+    /// The text of a file that `frequency` names, if it is to be read.
+    fn read_profile(&self, name: &str) -> Result<Option<String>, String>;
 }
 
 /// Files in a folder.
@@ -35,8 +36,8 @@ impl Texts for Files {
         self.folder.join(name).display().to_string()
     }
 
-    fn profile_trouble(&self, name: &str) -> Option<String> {
-        fs::File::open(self.folder.join(name)).err().map(|error| reason(&error))
+    fn read_profile(&self, name: &str) -> Result<Option<String>, String> {
+        self.read(name).map(Some)
     }
 }
 
@@ -65,8 +66,8 @@ impl Texts for Memory<'_> {
         name.to_owned()
     }
 
-    fn profile_trouble(&self, _name: &str) -> Option<String> {
-        None
+    fn read_profile(&self, name: &str) -> Result<Option<String>, String> {
+        Ok(self.read(name).ok())
     }
 }
 
@@ -87,8 +88,10 @@ impl Placed {
 /// Everything read.
 #[derive(Debug, Default)]
 pub(crate) struct Loaded {
-    /// The policy first, then what it includes.
+    /// The policy first, then what it includes and its profile.
     pub(crate) sources: Vec<Source>,
+    /// What the profile says.
+    pub(crate) profile: Option<Profile>,
     /// Every item but `include`, included ones in its place.
     pub(crate) items: Vec<Placed>,
     pub(crate) errors: Vec<Diagnostic>,
@@ -186,12 +189,21 @@ impl Loader<'_> {
 
     fn frequency(&mut self, source: usize, path: &Name) {
         let name = joined(&self.out.sources[source].name, &path.text);
-        if let Some(why) = self.texts.profile_trouble(&name) {
-            let title = format!("cannot read the profile `{name}`: {why}");
-            self.out.errors.push(
-                Diagnostic::error(title, source, path.span.clone(), "named here")
-                    .help("take a profile, or take this line away; the path is relative to this file"),
-            );
+        match self.texts.read_profile(&name) {
+            Ok(None) => {}
+            Ok(Some(text)) => {
+                let source = self.out.sources.len();
+                self.out.profile = profile::parse(&text, source, &mut self.out.errors);
+                self.out.sources.push(Source { shown: self.texts.shown(&name), name, text });
+                self.included_at.push(None);
+            }
+            Err(why) => {
+                let title = format!("cannot read the profile `{name}`: {why}");
+                self.out.errors.push(
+                    Diagnostic::error(title, source, path.span.clone(), "named here")
+                        .help("take a profile, or take this line away; the path is relative to this file"),
+                );
+            }
         }
     }
 }

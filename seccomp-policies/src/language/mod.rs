@@ -41,7 +41,7 @@ pub fn load(path: &Path, arch: Arch) -> Result<Checked, Diagnostics> {
 }
 
 /// Checks a policy from memory: `sources` holds the text of `root` and of every file that it includes, by the names
-/// that [`Checked::sources`] gives. Nothing is read from disk; a `frequency` path is taken as it is.
+/// that [`Checked::sources`] gives. Nothing is read from disk; a profile that is not among them is left out.
 ///
 /// # Errors
 /// Everything that is wrong with the texts.

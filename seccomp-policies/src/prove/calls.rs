@@ -1,6 +1,7 @@
 //! Sets of calls.
 
 use std::collections::BTreeSet;
+use std::hash::{Hash, Hasher};
 use std::ops::RangeInclusive;
 
 use biodivine_lib_bdd::{Bdd, BddVariable};
@@ -8,6 +9,7 @@ use biodivine_lib_bdd::{Bdd, BddVariable};
 use super::Count;
 use super::layout::{self, Field};
 use super::ranges::ranges;
+use crate::bpf::Half;
 use crate::call::Call;
 
 /// Ranges of numbers that [`Calls::numbers`] lists.
@@ -27,6 +29,17 @@ impl PartialEq for Calls {
 }
 
 impl Eq for Calls {}
+
+/// What does not depend on the order of nodes: how many there are, and of which variables.
+impl Hash for Calls {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        let variables = self.0.pointers().map(|node| self.0.var_of(node).to_index().wrapping_mul(SPREAD));
+        (self.0.size(), variables.fold(0, usize::wrapping_add)).hash(state);
+    }
+}
+
+/// Makes sums of few variables differ from each other: an odd number without a pattern, from the golden ratio.
+const SPREAD: usize = 0x9e37_79b9_7f4a_7c15;
 
 impl Calls {
     /// Whether no call is in the set.
@@ -148,6 +161,23 @@ impl Calls {
         let highest = Field::Argument(register).variables().start;
         let upper = highest..highest + 32;
         self.0.support_set().into_iter().any(|variable| upper.contains(&variable.to_index()))
+    }
+
+    /// The halves of argument registers that membership depends on.
+    pub(crate) fn halves(&self) -> BTreeSet<(u8, Half)> {
+        let arguments = self.0.support_set().into_iter().filter_map(layout::argument_of);
+        arguments.map(|(register, bit)| (register, if bit < 32 { Half::Low } else { Half::High })).collect()
+    }
+
+    /// Who would be in the set were half of an argument register known to be this: that half decides nothing more.
+    #[must_use]
+    pub(crate) fn with_half(&self, register: u8, half: Half, value: u32) -> Self {
+        let lowest = match half {
+            Half::Low => 0,
+            Half::High => 32,
+        };
+        let bit = |bit: u16| (Field::Argument(register).bit(lowest + bit), value >> bit & 1 == 1);
+        Self(self.0.restrict(&(0..32).map(bit).collect::<Vec<_>>()))
     }
 
     /// The registers whose values decide membership, of calls of this number.

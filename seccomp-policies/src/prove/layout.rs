@@ -89,6 +89,14 @@ fn half(word: u8) -> u16 {
     WORD_BITS * u16::from(word % 2)
 }
 
+/// The argument register that a variable is a bit of, and which, 0 being the lowest; `None` for a bit of another field.
+pub(super) fn argument_of(variable: BddVariable) -> Option<(u8, u16)> {
+    let register = (0..REGISTERS)
+        .find(|register| Field::Argument(*register).variables().contains(&variable.to_index()))?;
+    let above = Field::Argument(register).variables().end - 1 - variable.to_index();
+    Some((register, u16::try_from(above).ok()?))
+}
+
 /// The call of a valuation of all the variables.
 pub(super) fn call(valuation: &[bool]) -> Call {
     let value = |field: Field| {
@@ -132,6 +140,15 @@ mod tests {
     fn a_call_comes_back_from_its_valuation() {
         let valuation: Vec<_> = (0..512).map(|index| bit_of(&CALL, BddVariable::from_index(index))).collect();
         assert_eq!(call(&valuation), CALL);
+    }
+
+    #[test]
+    fn a_variable_of_an_argument_knows_its_register_and_bit() {
+        for (register, bit) in [(0, 0), (0, 63), (3, 31), (5, 32)] {
+            assert_eq!(argument_of(Field::Argument(register).bit(bit)), Some((register, bit)));
+        }
+        assert_eq!(argument_of(Field::Number.bit(0)), None);
+        assert_eq!(argument_of(Field::InstructionPointer.bit(63)), None);
     }
 
     #[test]

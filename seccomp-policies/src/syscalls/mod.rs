@@ -22,6 +22,9 @@ pub enum Arch {
 }
 
 impl Arch {
+    /// Each of them.
+    pub const ALL: [Self; 2] = [Self::X86_64, Self::Aarch64];
+
     /// `AUDIT_ARCH_*`, Linux `include/uapi/linux/audit.h`.
     pub const fn audit_value(self) -> u32 {
         match self {
@@ -32,7 +35,7 @@ impl Arch {
 
     /// The architecture of this name, as a policy's `on` spells it.
     pub fn from_name(name: &str) -> Option<Self> {
-        [Self::X86_64, Self::Aarch64].into_iter().find(|arch| arch.name() == name)
+        Self::ALL.into_iter().find(|arch| arch.name() == name)
     }
 
     /// The name that a policy uses.

@@ -3,6 +3,7 @@
 
 pub mod aarch64;
 pub mod arbitrary;
+pub mod cache;
 pub mod kernel;
 pub mod meaning;
 pub mod program;

@@ -16,6 +16,7 @@ use super::diagnostics::{Diagnostic, Diagnostics, Severity};
 use super::load::{Loaded, Placed};
 use super::policy::{Policy, Rule, Slot, Tier};
 use super::syntax::{ItemKind, Reason, Span};
+use crate::profile::Profile;
 use crate::syscalls::Arch;
 
 /// A policy that holds, and what there is to say about it.
@@ -25,11 +26,13 @@ pub struct Checked {
     pub policy: Policy,
     /// Notes: open descriptors, unused slots, covered rules of included files.
     pub notes: Diagnostics,
-    /// Name and text of every source: the policy itself, then includes in their order. Names are relative to the
-    /// policy's folder, and [`check_sources`](super::check_sources) takes them again.
+    /// Name and text of every source: the policy itself, then includes and the profile in their order. Names are relative
+    /// to the policy's folder, and [`check_sources`](super::check_sources) takes them again.
     pub sources: Vec<(String, String)>,
     /// The profile that `frequency` names, relative to the policy's folder.
     pub frequency: Option<PathBuf>,
+    /// What that profile says.
+    pub profile: Option<Profile>,
 }
 
 /// A rule, and where it stands.
@@ -41,7 +44,7 @@ pub(crate) struct PlacedRule {
 
 /// Checks what was loaded.
 pub(crate) fn check(loaded: Loaded, arch: Arch) -> Result<Checked, Diagnostics> {
-    let Loaded { sources, items, errors } = loaded;
+    let Loaded { sources, profile, items, errors } = loaded;
     let mut findings = errors;
     if sources.is_empty() {
         return Err(Diagnostics::new(findings, sources));
@@ -77,6 +80,7 @@ pub(crate) fn check(loaded: Loaded, arch: Arch) -> Result<Checked, Diagnostics> 
         sources: sources.iter().map(|source| (source.name.clone(), source.text.clone())).collect(),
         notes: Diagnostics::new(notes, sources),
         frequency: header.frequency,
+        profile,
     })
 }
 
