@@ -85,6 +85,7 @@ fn a_profile_must_be_there_and_its_path_is_kept() {
         errors.starts_with("error: cannot read the profile `r.profile`: there is no such file"),
         "{errors}"
     );
-    fs::write(folder.path().join("r.profile"), "").unwrap();
+    let profile = "workload w\nkernel 6.18\ndate 2026-11-24\nexit_group 1\n";
+    fs::write(folder.path().join("r.profile"), profile).unwrap();
     assert_eq!(load(&path, Arch::X86_64).unwrap().frequency, Some("r.profile".into()));
 }
