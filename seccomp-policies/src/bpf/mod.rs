@@ -11,6 +11,7 @@ mod program;
 mod trace;
 mod validate;
 
+pub use crate::embed::{Instruction, MAX_INSTRUCTIONS};
 pub use cache::{cached_calls, is_cached};
 pub use disassemble::{Line, disassemble};
 pub use interpret::{Evaluation, Fault, interpret};
@@ -18,13 +19,6 @@ pub use operation::{Arithmetic, Comparison, DATA_LENGTH, Operand, Operation, Reg
 pub use program::Program;
 pub(crate) use trace::Half;
 pub use validate::{Invalid, Reason, validate};
-
-/// One instruction, `struct sock_filter` (Linux `include/uapi/linux/filter.h`).
-pub use seccompiler::sock_filter as Instruction;
-
-/// The most instructions that the kernel takes in one program: `BPF_MAXINSNS`, Linux
-/// `include/uapi/linux/bpf_common.h`.
-pub const MAX_INSTRUCTIONS: usize = 4096;
 
 /// Words of scratch memory: `BPF_MEMWORDS`, Linux `include/uapi/linux/filter.h`.
 pub const MEMORY_WORDS: u32 = 16;

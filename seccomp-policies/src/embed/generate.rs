@@ -6,6 +6,10 @@ use super::prove::{ByViolation, Compiled, Proved};
 use crate::bpf::Program;
 use crate::language::Slot;
 
+/// Lints of the program that includes the source: what they say of handwritten code they must not say of this.
+const ALLOW: &str = "#[allow(dead_code, unreachable_pub, clippy::doc_markdown, clippy::unreadable_literal, reason = \
+                     \"generated: plain text in the documentation, programs as the kernel has them\")]";
+
 /// Rust source that holds the policies: for each role a module of its name with
 /// `pub static POLICY: Embedded` and `pub mod slot`, the constants of its descriptor slots (a `RawFd`, or a
 /// `RangeInclusive<RawFd>` for a range); and `pub static ALL: &[&Embedded]`.
@@ -16,7 +20,7 @@ pub fn generate(policies: &[Proved]) -> String {
     let all: Vec<_> =
         policies.iter().map(|proved| format!("&{}::POLICY", identifier(proved.role()))).collect();
     let all = format!(
-        "/// Every embedded policy.\npub static ALL: &[&::seccomp_policies::embed::Embedded] = &[{}];\n",
+        "/// Every embedded policy.\n{ALLOW}\npub static ALL: &[&::seccomp_policies::embed::Embedded] = &[{}];\n",
         all.join(", ")
     );
     modules.chain([all]).collect()
@@ -33,11 +37,13 @@ impl Display for RoleModule<'_> {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         let Proved { policy, sources, compiled } = self.0;
         writeln!(f, "#[doc = {:?}]", format!("The policy of role `{}`.", policy.role))?;
+        writeln!(f, "{ALLOW}")?;
         writeln!(f, "pub mod {} {{", identifier(&policy.role))?;
         writeln!(f, "    #[allow(unused_imports, reason = \"strict mode has no programs\")]")?;
-        writeln!(f, "    use ::seccomp_policies::bpf::Instruction;")?;
-        writeln!(f, "    #[allow(unused_imports, reason = \"strict mode has no variants\")]")?;
-        writeln!(f, "    use ::seccomp_policies::embed::{{Embedded, EmbeddedSlot, Programs, Variants}};")?;
+        writeln!(
+            f,
+            "    use ::seccomp_policies::embed::{{Embedded, EmbeddedSlot, Instruction, Programs, Variants}};"
+        )?;
         writeln!(f, "    /// The policy and its programs.")?;
         writeln!(f, "    pub static POLICY: Embedded = Embedded {{")?;
         writeln!(f, "        role: {:?},", policy.role)?;

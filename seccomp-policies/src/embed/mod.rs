@@ -1,17 +1,26 @@
 //! Policies inside a binary: what a build script proves and generates, and what the program finds at run time.
 //!
-//! A build script calls [`prove()`] for each policy and writes what [`generate`] makes of them to a file, which the
-//! program includes. The bytes that were held against the policy's meaning are the bytes that it installs.
+//! A build script ([`crate::build()`]) proves each policy and writes Rust source, which the program includes. The bytes
+//! that were held against the policy's meaning are the bytes that it installs.
 
+#[cfg(feature = "toolchain")]
 mod generate;
+#[cfg(feature = "toolchain")]
 mod prove;
 
+#[cfg(feature = "toolchain")]
 pub use generate::generate;
+#[cfg(feature = "toolchain")]
 pub use prove::{Error, Proved, prove};
+/// One instruction, `struct sock_filter` (Linux `include/uapi/linux/filter.h`).
+pub use seccompiler::sock_filter as Instruction;
 
 use crate::action::Action;
-use crate::bpf::Instruction;
-use crate::language::Tier;
+use crate::tier::Tier;
+
+/// The most instructions that the kernel takes in one program: `BPF_MAXINSNS`, Linux
+/// `include/uapi/linux/bpf_common.h`.
+pub const MAX_INSTRUCTIONS: usize = 4096;
 
 /// What a program does with a call that no rule speaks of, in place of the policy's `otherwise`: the choices
 /// that are compiled in.

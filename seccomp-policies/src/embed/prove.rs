@@ -59,6 +59,11 @@ impl Proved {
     pub fn role(&self) -> &str {
         &self.policy.role
     }
+
+    /// Name and text of each source file, the policy itself first; names are relative to its folder.
+    pub fn sources(&self) -> &[(String, String)] {
+        &self.sources
+    }
 }
 
 /// Compiles and checks every program of the policy.

@@ -1,9 +1,9 @@
 //! Which program a thread gets, and handing it to the kernel.
 
-use rustix::io::Errno;
-use rustix::thread::SecureComputingMode;
 use seccomp_policies::bpf::Instruction;
 use seccomp_policies::embed::{self, Embedded};
+pub use seccomp_policies::install::Error;
+use seccomp_policies::install::{install_program, install_strict};
 use seccomp_policies::language;
 
 /// `--tier`: which of the kernel's mechanisms holds the filter roles. The console is in strict mode in all but
@@ -99,26 +99,6 @@ impl Hold {
     }
 }
 
-/// Why a thread could not be confined.
-#[derive(Debug, thiserror::Error)]
-pub enum Error {
-    /// The kernel refused the filter.
-    #[error(
-        "the kernel did not take the seccomp filter: {0}; it needs CONFIG_SECCOMP_FILTER (ringfence doctor says what is there)"
-    )]
-    Filter(#[source] seccompiler::Error),
-    /// The kernel refused `no_new_privs` or strict mode.
-    #[error(
-        "prctl({call}) failed: {errno}; strict mode needs CONFIG_SECCOMP and a thread without a filter of its own"
-    )]
-    Strict {
-        /// The operation.
-        call: &'static str,
-        /// Its error.
-        errno: Errno,
-    },
-}
-
 /// Confines the calling thread. From here on it may make the calls of its policy alone.
 ///
 /// # Errors
@@ -126,13 +106,7 @@ pub enum Error {
 pub fn install(hold: Hold) -> Result<(), Error> {
     match hold {
         Hold::Unconfined => Ok(()),
-        Hold::Program(program) => seccompiler::apply_filter(program).map_err(Error::Filter),
-        Hold::Strict => {
-            // Strict mode does not ask for it; set all the same, so that the thread shows it like the others.
-            rustix::thread::set_no_new_privs(true)
-                .map_err(|errno| Error::Strict { call: "PR_SET_NO_NEW_PRIVS", errno })?;
-            rustix::thread::set_secure_computing_mode(SecureComputingMode::Strict)
-                .map_err(|errno| Error::Strict { call: "PR_SET_SECCOMP", errno })
-        }
+        Hold::Strict => install_strict(),
+        Hold::Program(program) => install_program(program),
     }
 }

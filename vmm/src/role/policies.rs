@@ -3,10 +3,8 @@
 //!
 //! `vmm/build.rs` writes this source; the policies' text is the one place where any of it is said.
 #![forbid(unsafe_code)]
-#![allow(clippy::doc_markdown, reason = "the policies' reasons are plain text")]
-#![allow(clippy::unreadable_literal, reason = "nobody reads the programs in this form")]
 
-include!(concat!(env!("OUT_DIR"), "/policies.rs"));
+seccomp_policies::include_policies!();
 
 #[cfg(test)]
 mod tests {
