@@ -7,6 +7,7 @@ use crate::action::Action;
 use crate::bpf::Program;
 use crate::compile::{self, Unfaithful, bitmask, probes, reference, verify, widen, with_otherwise};
 use crate::language::{Policy, Tier};
+use crate::prove::{self, Unproved};
 
 /// Why a policy cannot be embedded.
 #[derive(Debug, thiserror::Error)]
@@ -27,6 +28,21 @@ pub enum Error {
         /// The choice in place of the policy's `otherwise`.
         otherwise: Action,
         /// Where they differ.
+        source: Unproved,
+    },
+    /// Running a program on single calls contradicts its proof: one of the two judges is wrong.
+    #[error(
+        "the program of role `{role}` with `otherwise {otherwise}`, by the {backend} backend, was proved equal to the \
+         policy, and yet {source}; this is a defect of the proof, please report it with the policy"
+    )]
+    Contradicted {
+        /// The role.
+        role: String,
+        /// `reference` or `bitmask`.
+        backend: &'static str,
+        /// The choice in place of the policy's `otherwise`.
+        otherwise: Action,
+        /// The call on which they differ.
         source: Unfaithful,
     },
 }
@@ -104,10 +120,38 @@ fn checked(
     meaning: &Policy,
     calls: &[crate::call::Call],
 ) -> Result<Program, Error> {
-    match verify(program.instructions(), meaning, calls) {
-        Ok(()) => Ok(program),
-        Err(source) => {
-            Err(Error::Unfaithful { role: policy.role.clone(), backend, otherwise: policy.otherwise, source })
-        }
+    let (role, otherwise) = (|| policy.role.clone(), policy.otherwise);
+    prove::prove(program.instructions(), meaning).map_err(|source| Error::Unfaithful {
+        role: role(),
+        backend,
+        otherwise,
+        source,
+    })?;
+    // A second judge, which shares nothing with the first but the instructions' decoding.
+    verify(program.instructions(), meaning, calls).map_err(|source| Error::Contradicted {
+        role: role(),
+        backend,
+        otherwise,
+        source,
+    })?;
+    Ok(program)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::language::check_sources;
+    use crate::syscalls::Arch;
+
+    #[test]
+    fn a_program_that_differs_from_its_policy_stops_the_build_with_a_call_on_which_it_does() {
+        let policy = |rule: &str| {
+            let text = format!("role r\ntier filter\notherwise trap\n{rule} -- a\n");
+            check_sources("r.policy", &[("r.policy", &text)], Arch::X86_64).expect("a policy").policy
+        };
+        let meant = policy("ioctl: fd == 3 && cmd == KVM_RUN");
+        let program = reference(&policy("ioctl: fd in {3, 4} && cmd == KVM_RUN")).expect("it fits");
+        let error = checked(&meant, "reference", program, &meant, &probes(&meant)).expect_err("they differ");
+        insta::assert_snapshot!(error, @"the reference backend compiled role `r` with `otherwise trap` to a program that does something else: for ioctl(fd=4, cmd=KVM_RUN) the policy says trap, its program allow, and they differ on 2^384 calls of 2^512 in all; this is a defect of the compiler, please report it with the policy");
     }
 }
