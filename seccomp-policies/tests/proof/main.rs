@@ -5,4 +5,5 @@ mod support;
 
 mod conditions;
 mod decisions;
+mod mutants;
 mod programs;
