@@ -4,6 +4,7 @@
 mod support;
 
 mod conditions;
+mod corpora;
 mod decisions;
 mod mutants;
 mod programs;

@@ -92,23 +92,16 @@ fn judge(
         return;
     }
     let decisions = Decisions::of_program(mutant).expect("comparisons with constants");
-    match meaning.difference(&decisions) {
-        Some(difference) => {
-            tally.different += 1;
-            assert_eq!(answer(original, &difference.example), difference.left, "{difference}");
-            assert_eq!(answer(mutant, &difference.example), difference.right, "{difference}");
-            assert_ne!(difference.left, difference.right);
-        }
-        None => {
-            tally.equal += 1;
-            for (call, expected) in calls {
-                assert_eq!(
-                    answer(mutant, call),
-                    *expected,
-                    "{mutant:?} was said to be equal, but for {call:x?}"
-                );
-            }
-        }
+    if let Some(difference) = meaning.difference(&decisions) {
+        tally.different += 1;
+        assert_eq!(answer(original, &difference.example), difference.left, "{difference}");
+        assert_eq!(answer(mutant, &difference.example), difference.right, "{difference}");
+        assert_ne!(difference.left, difference.right);
+        return;
+    }
+    tally.equal += 1;
+    for (call, expected) in calls {
+        assert_eq!(answer(mutant, call), *expected, "{mutant:?} was said to be equal, but for {call:x?}");
     }
 }
 

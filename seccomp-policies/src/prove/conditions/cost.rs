@@ -3,9 +3,9 @@
 use crate::language::{Condition, Relation, Test};
 
 /// A test.
-const TEST: usize = 10;
+pub(super) const TEST: usize = 10;
 /// What a mask takes beyond a comparison with one value.
-const MASK: usize = 2;
+pub(super) const MASK: usize = 2;
 /// One more value in a list of values that an argument may have.
 const VALUE: usize = 4;
 /// A negation.
@@ -30,6 +30,7 @@ pub(super) fn cost(condition: &Condition) -> usize {
     }
 }
 
-fn is_value(condition: &Condition) -> bool {
+/// Whether it is a comparison with one value, as a list of values is made of.
+pub(super) fn is_value(condition: &Condition) -> bool {
     matches!(condition, Condition::Test(Test { relation: Relation::Equal(_), .. }))
 }

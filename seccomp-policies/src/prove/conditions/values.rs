@@ -5,7 +5,7 @@ use std::ops::Range;
 use biodivine_lib_bdd::{Bdd, BddVariable};
 
 use super::any;
-use super::cost::cost;
+use super::cost::{MASK, TEST, cost, is_value};
 use super::cover::{Cube, cover};
 use crate::language::{Condition, Relation, Test, Width};
 use crate::prove::Space;
@@ -16,10 +16,16 @@ use crate::prove::ranges::ranges;
 const MAX_RANGES: usize = 512;
 
 /// Masks that a set of values is written as; finding them is work, and a longer list explains nothing.
-const MAX_MASKS: usize = 64;
+const MAX_MASKS: usize = 16;
 
 /// How many times a common mask is taken out.
 const MAX_DEPTH: usize = 2;
+
+/// The cost of a condition with which the search for a shorter one ends: two tests.
+const SHORT: usize = 2 * (TEST + MASK);
+
+/// Values of a list that one mask has to stand for to be better.
+const VALUES_OF_A_MASK: usize = 4;
 
 /// What it costs to compare another number of bits than the kernel reads, which has to be said.
 const OTHER_WIDTH: usize = 3;
@@ -33,12 +39,16 @@ pub(super) fn condition_on(space: &Space, values: &Bdd, register: u8, width: Wid
         Width::Bits32 => Width::Bits64,
         Width::Bits64 => Width::Bits32,
     };
-    let written = [(width, 0), (other, OTHER_WIDTH)].into_iter().filter_map(|(width, extra)| {
-        let register = Register { space, index: register, width };
-        let condition = register.condition(values, MAX_DEPTH)?;
-        Some((extra + cost(&condition), condition))
-    });
-    written.min_by_key(|(cost, _)| *cost).map(|(_, condition)| condition)
+    let written = |width| Register { space, index: register, width }.condition(values, MAX_DEPTH);
+    let natural = written(width);
+    match natural {
+        Some(condition) if cost(&condition) <= SHORT => Some(condition),
+        natural => {
+            let other = written(other).map(|condition| (OTHER_WIDTH + cost(&condition), condition));
+            let natural = natural.map(|condition| (cost(&condition), condition));
+            natural.into_iter().chain(other).min_by_key(|(cost, _)| *cost).map(|(_, condition)| condition)
+        }
+    }
 }
 
 /// A register of which so many bits are compared.
@@ -75,17 +85,37 @@ impl Register<'_> {
         let inverse = values.not();
         let ranges = [self.in_ranges(values), self.in_ranges(&inverse).map(outside)];
         let ranges = ranges.into_iter().flatten().min_by_key(cost);
-        if let Some(Condition::Test(_)) = ranges {
+        let known = ranges.as_ref().map_or(usize::MAX, cost);
+        if known <= TEST {
             return ranges;
         }
-        let ways = [
-            ranges,
-            self.in_masks(values).map(any),
-            self.in_masks(&inverse).map(|masks| all(masks.into_iter().map(not).collect())),
-            depth.checked_sub(1).and_then(|depth| self.with_common_mask(values, depth)),
-            depth.checked_sub(1).and_then(|depth| self.with_common_mask(&inverse, depth)).map(not),
+        if let Some(Condition::Any(listed)) = &ranges
+            && listed.iter().all(is_value)
+        {
+            return self.listed(values, listed);
+        }
+        // A list of masks that is as long as what is known helps nobody.
+        let limit = MAX_MASKS.min(known / (TEST + MASK));
+        let masks = [
+            self.in_masks(values, limit).map(any),
+            self.in_masks(&inverse, limit).map(|masks| all(masks.into_iter().map(not).collect())),
         ];
-        ways.into_iter().flatten().min_by_key(cost)
+        let best = ranges.into_iter().chain(masks.into_iter().flatten()).min_by_key(cost);
+        match best {
+            Some(best) if depth == 0 || cost(&best) <= SHORT => Some(best),
+            _ if depth == 0 => None,
+            best => {
+                let common = self.with_common_mask(values, depth - 1);
+                let inverse = self.with_common_mask(&inverse, depth - 1).map(not);
+                best.into_iter().chain(common).chain(inverse).min_by_key(cost)
+            }
+        }
+    }
+
+    /// A list of values, unless they are what few masks say: combinations of flags are.
+    fn listed(self, values: &Bdd, list: &[Condition]) -> Option<Condition> {
+        let masks = self.in_masks(values, list.len() / VALUES_OF_A_MASK).map(any);
+        masks.into_iter().chain([Condition::Any(list.to_vec())]).min_by_key(cost)
     }
 
     fn ranges(self, values: &Bdd) -> Option<Vec<(u64, u64)>> {
@@ -116,8 +146,8 @@ impl Register<'_> {
         }
     }
 
-    fn in_masks(self, values: &Bdd) -> Option<Vec<Condition>> {
-        let cubes = cover(values, self.field(), MAX_MASKS)?;
+    fn in_masks(self, values: &Bdd, limit: usize) -> Option<Vec<Condition>> {
+        let cubes = cover(values, self.field(), limit)?;
         Some(cubes.into_iter().map(|cube| self.masked(cube)).collect())
     }
 
