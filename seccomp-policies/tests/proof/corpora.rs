@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use seccomp_policies::compile::{Error, bitmask, probes, reference, verify, widen};
+use seccomp_policies::compile::{Error, Weights, bitmask, optimize, probes, reference, verify, widen};
 use seccomp_policies::import::{Options, read, read_bytes};
 use seccomp_policies::language::Policy;
 use seccomp_policies::prove::{Decisions, condition_of, prove};
@@ -51,6 +51,9 @@ fn assert_judges_agree(name: &str, policy: &Policy) {
     let widened = widen(policy);
     let numbers = bitmask(policy).unwrap_or_else(|error| panic!("{name}: {error}"));
     assert_eq!(prove(numbers.instructions(), &widened), Ok(()), "{name}");
+    let optimized = optimize(policy, &Weights::default()).unwrap_or_else(|error| panic!("{name}: {error}"));
+    assert_eq!(prove(optimized.instructions(), policy), Ok(()), "{name}");
+    assert_eq!(verify(optimized.instructions(), policy, &calls), Ok(()), "{name}");
     match reference(policy) {
         Ok(program) => {
             assert_eq!(prove(program.instructions(), policy), Ok(()), "{name}");

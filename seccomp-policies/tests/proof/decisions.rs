@@ -7,7 +7,9 @@ use proptest::prelude::*;
 use seccomp_policies::action::Action;
 use seccomp_policies::bpf::{Instruction, interpret};
 use seccomp_policies::call::Call;
-use seccomp_policies::compile::{Error, bitmask, probes, reference, widen, with_otherwise};
+use seccomp_policies::compile::{
+    Error, Weights, bitmask, optimize, probes, reference, widen, with_otherwise,
+};
 use seccomp_policies::language::{Condition, Policy, Relation, Width, check_sources, load};
 use seccomp_policies::prove::{Answer, Decisions, Permission};
 use seccomp_policies::syscalls::Arch;
@@ -70,6 +72,8 @@ proptest! {
         if let Some(program) = reference_if_it_fits(&policy) {
             prop_assert_eq!(meaning.difference(&decisions(&program)), None);
         }
+        let optimized = optimize(&policy, &Weights::default()).expect("it fits");
+        prop_assert_eq!(meaning.difference(&decisions(optimized.instructions())), None);
         let numbers = bitmask(&policy).expect("a few hundred numbers fit in a program");
         let widened = Decisions::of_policy(&widen(&policy));
         prop_assert_eq!(widened.difference(&decisions(numbers.instructions())), None);
@@ -126,6 +130,8 @@ fn every_role_is_equal_to_the_programs_that_are_compiled_for_it() {
             };
             let policy = checked.policy;
             assert_equal(&policy, reference(&policy).expect("it fits").instructions());
+            let optimized = optimize(&policy, &Weights::default()).expect("it fits");
+            assert_equal(&policy, optimized.instructions());
             assert_equal(&widen(&policy), bitmask(&policy).expect("it fits").instructions());
         }
     }

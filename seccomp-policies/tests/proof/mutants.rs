@@ -9,7 +9,7 @@ use libc::{BPF_ABS, BPF_JA, BPF_JEQ, BPF_JGE, BPF_JGT, BPF_JMP, BPF_JSET, BPF_K,
 use proptest::prelude::Rng as _;
 use seccomp_policies::bpf::{Instruction, interpret, validate};
 use seccomp_policies::call::Call;
-use seccomp_policies::compile::{bitmask, probes, reference};
+use seccomp_policies::compile::{Weights, bitmask, optimize, probes, reference};
 use seccomp_policies::language::{Policy, load};
 use seccomp_policies::prove::{Answer, Decisions};
 use seccomp_policies::syscalls::Arch;
@@ -131,7 +131,9 @@ fn policy_of(role: &str) -> Policy {
 
 fn assert_told_apart(role: &str) {
     let policy = policy_of(role);
-    for program in [reference(&policy).expect("it fits"), bitmask(&policy).expect("it fits")] {
+    let optimized = optimize(&policy, &Weights::default());
+    for program in [reference(&policy), bitmask(&policy), optimized] {
+        let program = program.expect("it fits");
         let tally = judge_all(&policy, program.instructions());
         eprintln!("{role}, {} instructions: {tally:?}", program.len());
         assert!(tally.refused > 0 && tally.different > tally.equal, "{role}: {tally:?}");
