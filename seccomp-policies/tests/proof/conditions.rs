@@ -104,7 +104,7 @@ fn the_half_of_a_register_that_the_kernel_does_not_read_is_compared_where_the_se
     insta::assert_snapshot!(texts.join("\n"), @"
     read: fd == 7
     read: fd:u64 >= 30064771072 && fd:u64 <= 34359738367
-    read: (count & 0xffffffff) == 7
+    read: count:u32 == 7
     ");
 }
 
