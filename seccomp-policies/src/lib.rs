@@ -137,12 +137,12 @@ pub mod language;
 pub mod lint;
 #[cfg(feature = "toolchain")]
 pub mod pattern;
-#[cfg(feature = "toolchain")]
 pub mod profile;
 #[cfg(feature = "toolchain")]
 pub mod prove;
 #[cfg(feature = "toolchain")]
 pub mod simulate;
+pub mod stats;
 #[cfg(feature = "toolchain")]
 pub mod syscalls;
 mod tier;

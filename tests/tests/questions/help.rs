@@ -9,7 +9,7 @@ use ringfence_tests::policy::{policy, run};
 use super::folder;
 
 /// The questions that have a help text with examples.
-const QUESTIONS: &[&str] = &["diff", "exec", "explain", "lint", "profile", "simulate"];
+const QUESTIONS: &[&str] = &["diff", "exec", "explain", "lint", "profile", "simulate", "stats"];
 
 #[test]
 fn every_example_is_answered_with_yes() {
@@ -22,6 +22,10 @@ fn every_example_is_answered_with_yes() {
         ("server.policy", super::POLICY),
         ("base.policy", "role base\ntier filter\notherwise allow\nptrace: trap -- no\n"),
         ("server.strace", "read(3, \"\", 64) = 0\nexit_group(0) = ?\n"),
+        (
+            "server.profile",
+            "workload w\nkernel 6.18\ndate 2026-11-24\n\nread 9\nopenat 2\nclose 2\nexit_group 1\n",
+        ),
         ("calls.txt", "read(3, ?, 64)\nclose\n"),
     ]);
     let binaries = ringfence().parent().expect("it is in a folder").display().to_string();

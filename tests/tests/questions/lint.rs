@@ -47,3 +47,13 @@ fn programs_get_the_kind_and_the_place_of_each_finding() {
     assert_eq!((&finding["lint"], &finding["line"]), (&"dangerous-call".into(), &5.into()));
     assert_eq!(finding["severity"], "warning");
 }
+
+#[test]
+fn a_rule_for_a_call_that_no_profile_has_is_unused() {
+    let profile = "workload w\nkernel 6.18\ndate 2026-11-24\n\nread 9\nopenat 2\nexit_group 0\n";
+    let folder = folder(&[("r.profile", profile)]);
+    let arguments = ["lint", "--profile", "r.profile", "--allow", "open-descriptor", "r.policy"];
+    let (code, output, _) = run(&mut policy(folder.path(), &arguments));
+    assert_eq!((code, output.matches("[unused-rule]").count()), (1, 2), "{output}");
+    assert!(output.contains("`close`") && output.contains("`exit_group`"), "{output}");
+}

@@ -8,6 +8,7 @@ mod help;
 mod lint;
 mod profile;
 mod simulate;
+mod stats;
 
 use std::fs;
 

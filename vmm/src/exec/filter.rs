@@ -3,7 +3,7 @@
 
 use seccomp_policies::action::Action;
 use seccomp_policies::bpf::Instruction;
-use seccomp_policies::compile;
+use seccomp_policies::compile::{self, Weights};
 use seccomp_policies::language::{Condition, Policy, Rule};
 use seccomp_policies::syscalls::by_name;
 
@@ -18,7 +18,7 @@ const RETURN: u16 = 0x06;
 /// # Errors
 /// The compiler's.
 pub(super) fn compile(policy: &Policy, manner: Manner) -> Result<Vec<Instruction>, compile::Error> {
-    let program = compile::reference(&watched(policy, manner))?;
+    let program = compile::optimize(&watched(policy, manner), &Weights::default())?;
     Ok(program.instructions().iter().map(told).collect())
 }
 

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use seccomp_policies::import::{self, Format, Imported, KernelVersion, Options};
 use seccomp_policies::language::Policy;
+use seccomp_policies::profile::Profile;
 use seccomp_policies::syscalls::Arch;
 
 use super::{Error, output, target_parser};
@@ -84,6 +85,14 @@ pub(super) fn format_parser() -> impl TypedValueParser<Value = Format> {
 pub(super) fn capability(text: &str) -> Result<String, String> {
     let name = text.to_uppercase();
     Ok(if name.starts_with("CAP_") { name } else { format!("CAP_{name}") })
+}
+
+/// Reads a profile. What is wrong with it is shown.
+pub(super) fn profile(path: &Path) -> Result<Profile, Error> {
+    Profile::load(path).map_err(|findings| {
+        output::show(&findings);
+        Error::Profile { path: path.to_owned() }
+    })
 }
 
 /// Reads what another tool wrote; `-` is standard input. Bytes that are no UTF-8 are replaced, since `strace` shows

@@ -4,11 +4,11 @@ use std::path::{Path, PathBuf};
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use seccomp_policies::language::Policy;
-use seccomp_policies::lint::{self, Findings, Lint};
+use seccomp_policies::lint::{self, Findings, Lint, Used};
 use serde::Serialize;
 
 use super::check::Finding;
-use super::input::Reading;
+use super::input::{self, Reading};
 use super::{Error, output};
 use crate::cli::Outcome;
 
@@ -21,12 +21,13 @@ Findings are warnings: the policy holds, and may be meant so. --allow turns a ki
   new-namespace      clone that may make namespaces, and clone3, whose flags no filter sees
   hidden-failure     an answer that keeps a refusal from being noticed
   missing-restart    a wait that the kernel continues by restart_syscall, which is refused
-  unused-rule        a rule for a call that no profile has
+  unused-rule        a rule for a call that no --profile has
 
 Exit codes: 0 nothing was found; 1 something was; 2 a policy cannot be read.
 
 Examples:
   ringfence policy lint vcpu.policy
+  ringfence policy lint --profile server.profile --allow open-descriptor server.policy
   ringfence policy lint --allow open-descriptor --allow unpinned-argument server.policy --json";
 
 /// Version of the shape of the JSON; it changes when a member changes its meaning or goes away.
@@ -42,6 +43,9 @@ pub(super) struct Args {
     /// A kind of finding to leave out; may be given several times
     #[arg(long, value_name = "KIND", value_parser = lint_parser(), hide_possible_values = true)]
     allow: Vec<Lint>,
+    /// Counts of calls; a rule for a call that none of them has is unused. May be given several times
+    #[arg(long, value_name = "FILE")]
+    profile: Vec<PathBuf>,
     /// For programs: one JSON object
     #[arg(long)]
     json: bool,
@@ -50,11 +54,12 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(args: &Args) -> Result<Outcome, Error> {
+    let used = used(&args.profile)?;
     let mut linted = Vec::new();
     for file in &args.files {
         let imported = args.reading.file(file)?;
         for policy in imported.policies {
-            let findings = lint::lint(&policy, imported.notes.sources(), None, &args.allow);
+            let findings = lint::lint(&policy, imported.notes.sources(), used.as_ref(), &args.allow);
             linted.push((file.as_path(), policy, findings));
         }
     }
@@ -70,6 +75,16 @@ pub(super) fn run(args: &Args) -> Result<Outcome, Error> {
         output::say(&summary(count, linted.len()));
     }
     Ok(if count == 0 { Outcome::Done } else { Outcome::Deficient })
+}
+
+/// What the profiles have counted; `None` without profiles.
+fn used(profiles: &[PathBuf]) -> Result<Option<Used>, Error> {
+    let mut used = Used::default();
+    for path in profiles {
+        let counts = input::profile(path)?.counts.into_iter();
+        used.calls.extend(counts.filter(|(_, count)| *count > 0).map(|(call, _)| call));
+    }
+    Ok((!profiles.is_empty()).then_some(used))
 }
 
 fn lint_parser() -> impl TypedValueParser<Value = Lint> {

@@ -15,6 +15,7 @@ mod lint;
 mod output;
 mod profile;
 mod simulate;
+mod stats;
 mod table;
 
 use std::io;
@@ -48,6 +49,8 @@ enum Command {
     Explain(explain::Args),
     /// Say what a policy would have answered to the calls of a trace
     Simulate(simulate::Args),
+    /// Say what policies come to, by each backend
+    Stats(stats::Args),
     /// Say what a policy allows and probably should not
     Lint(lint::Args),
     /// Count calls from what strace, perf or a run wrote, as a profile for the compiler
@@ -129,6 +132,12 @@ pub enum Error {
         /// The threads' names.
         roles: Vec<String>,
     },
+    /// A profile cannot be used; why has been shown.
+    #[error("{} is no profile; `ringfence policy profile` makes one", path.display())]
+    Profile {
+        /// The path given.
+        path: PathBuf,
+    },
     /// A text has no counts of calls.
     #[error("cannot make a profile of {}: {source}", path.display())]
     Counts {
@@ -181,6 +190,7 @@ pub fn run(args: &Args) -> Result<Outcome, Error> {
         Command::Import(args) => import::run(args),
         Command::Explain(args) => answered(explain::run(args)),
         Command::Simulate(args) => answered(simulate::run(args)),
+        Command::Stats(args) => answered(stats::run(args)),
         Command::Lint(args) => answered(lint::run(args)),
         Command::Profile(args) => answered(profile::run(args)),
         Command::Exec(args) => answered(exec::run(args)),

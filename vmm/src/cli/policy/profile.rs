@@ -1,9 +1,9 @@
 //! `ringfence policy profile`.
 
-use std::fmt::Write as _;
 use std::path::PathBuf;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use seccomp_policies::profile::Profile;
 use seccomp_policies::syscalls::Arch;
 use seccomp_policies::trace::{Counts, counts};
 use serde_json::json;
@@ -66,7 +66,8 @@ pub(super) fn run(args: &Args) -> Result<Outcome, Error> {
             first.line, first.why
         ));
     }
-    let text = if args.json { args.json(&counts) } else { args.profile(&counts) };
+    let profile = args.profile(counts);
+    let text = if args.json { json(&profile) } else { profile.to_string() };
     match &args.output {
         None => output::print(text.as_bytes())?,
         Some(path) => output::replace(path, text.as_bytes())?,
@@ -84,28 +85,22 @@ impl Args {
         self.date.clone().unwrap_or_else(today)
     }
 
-    /// The most frequent call first.
-    fn profile(&self, counts: &Counts) -> String {
-        let mut text =
-            format!("workload {}\nkernel {}\ndate {}\n\n", self.workload, self.kernel(), self.date());
-        let mut calls: Vec<_> = counts.calls.iter().collect();
-        calls.sort_by_key(|(_, count)| std::cmp::Reverse(**count));
-        for (name, count) in calls {
-            let _ = writeln!(text, "{name} {count}");
+    fn profile(&self, counts: Counts) -> Profile {
+        Profile {
+            workload: self.workload.clone(),
+            kernel: self.kernel(),
+            date: self.date(),
+            counts: counts.calls,
         }
-        text
     }
+}
 
-    fn json(&self, counts: &Counts) -> String {
-        let object = json!({
-            "schema": SCHEMA,
-            "workload": self.workload,
-            "kernel": self.kernel(),
-            "date": self.date(),
-            "counts": counts.calls,
-        });
-        format!("{object:#}\n")
-    }
+fn json(profile: &Profile) -> String {
+    let Profile { workload, kernel, date, counts } = profile;
+    let object = json!({
+        "schema": SCHEMA, "workload": workload, "kernel": kernel, "date": date, "counts": counts,
+    });
+    format!("{object:#}\n")
 }
 
 /// A text that fits a line of a profile.

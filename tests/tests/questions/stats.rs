@@ -1,0 +1,38 @@
+//! `policy stats`
+
+use ringfence_tests::policy::{policy, run};
+use serde_json::Value;
+
+use super::folder;
+
+#[test]
+fn each_backend_has_a_line_and_the_table_fits_100_columns() {
+    let (code, output, errors) = run(&mut policy(folder(&[]).path(), &["stats", "r.policy"]));
+    assert_eq!((code, errors.as_str()), (0, ""));
+    for part in ["optimizing", "reference", "bitmask", "event filters", "2 of 4", "4 of 4", "2 need none"] {
+        assert!(output.contains(part), "{part} is missing from {output}");
+    }
+    assert!(output.lines().all(|line| line.chars().count() <= 100), "{output}");
+}
+
+#[test]
+fn a_policy_without_a_program_says_why() {
+    let strict = "role s\ntier strict\notherwise kill\nread:  -- input\n";
+    let folder = folder(&[("strict.policy", strict)]);
+    let (code, output, _) = run(&mut policy(folder.path(), &["stats", "strict.policy"]));
+    assert_eq!(code, 0);
+    assert!(output.contains("s, reference: role `s` has no program"), "{output}");
+}
+
+#[test]
+fn programs_get_the_numbers_by_backend() {
+    let folder = folder(&[("r.profile", "workload w\nkernel 6.18\ndate 2026-11-24\n\nread 9\n")]);
+    let (code, output, errors) =
+        run(&mut policy(folder.path(), &["stats", "--json", "--profile", "r.profile", "r.policy"]));
+    assert_eq!((code, errors.as_str()), (0, ""));
+    let json: Value = serde_json::from_str(&output).expect("it is JSON");
+    let policy = &json["policies"][0];
+    assert_eq!((&json["schema"], &policy["calls"], &policy["rules"]), (&1.into(), &4.into(), &4.into()));
+    assert_eq!(policy["backends"][0]["name"], "optimizing");
+    assert_eq!(policy["backends"][0]["program"]["cached"], 2);
+}

@@ -1,0 +1,115 @@
+//! `ringfence policy stats`.
+
+use std::path::{Path, PathBuf};
+
+use seccomp_policies::compile::Weights;
+use seccomp_policies::stats::{self, Backend, Stats};
+use serde::Serialize;
+
+use super::input::{self, Reading};
+use super::table::{self, Cell};
+use super::{Error, output};
+use crate::cli::Outcome;
+
+const EXAMPLES: &str = "\
+Instructions are of the program, executed on average by the allowed calls whose arguments decide (each
+call as often as any other), and executed on the longest path. Cached: of the allowed calls, those that
+the kernel answers without running the program.
+
+Exit codes: 0, or 2 where a policy cannot be read.
+
+Examples:
+  ringfence policy stats vcpu.policy
+  ringfence policy stats --profile server.profile server.policy --json";
+
+/// Arguments of `policy stats`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub(super) struct Args {
+    /// The policies
+    #[arg(required = true, value_name = "FILE")]
+    files: Vec<PathBuf>,
+    /// Counts of calls, for the optimizing backend
+    #[arg(long, value_name = "FILE")]
+    profile: Option<PathBuf>,
+    /// For programs: one JSON object
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    reading: Reading,
+}
+
+pub(super) fn run(args: &Args) -> Result<Outcome, Error> {
+    let profile = args.profile.as_deref().map(input::profile).transpose()?;
+    let weights = Weights::CacheAware(profile.as_ref());
+    let mut counted = Vec::new();
+    for file in &args.files {
+        for policy in args.reading.file(file)?.policies {
+            counted.push(Counted { file, stats: stats::stats(&policy, &weights) });
+        }
+    }
+    if args.json {
+        output::json(&Report { schema: stats::SCHEMA, policies: counted })?;
+    } else {
+        output::print(text(&counted).as_bytes())?;
+    }
+    Ok(Outcome::Done)
+}
+
+#[derive(Serialize)]
+struct Report<'a> {
+    schema: u32,
+    policies: Vec<Counted<'a>>,
+}
+
+#[derive(Serialize)]
+struct Counted<'a> {
+    file: &'a Path,
+    #[serde(flatten)]
+    stats: Stats,
+}
+
+fn text(counted: &[Counted]) -> String {
+    let header = ["role", "rules", "calls", "backend", "instructions", "mean", "longest", "cached"];
+    let rows = counted.iter().flat_map(|counted| rows(&counted.stats)).collect();
+    let mut text = table::text(&header, rows);
+    for Counted { stats, .. } in counted {
+        for Backend { name, error, .. } in &stats.backends {
+            if let Some(error) = error {
+                text.push_str(&format!("{}, {name}: {error}\n", stats.role));
+            }
+        }
+    }
+    text
+}
+
+/// A row for each backend; what is the policy's own stands in the first.
+fn rows(stats: &Stats) -> Vec<Vec<Cell>> {
+    let mut rows: Vec<Vec<Cell>> = Vec::new();
+    for backend in stats.backends.iter().filter(|backend| backend.program.is_some()) {
+        let mut row = own(stats, rows.is_empty());
+        row.push(backend.name.into());
+        if let Some(cost) = backend.program {
+            row.extend([
+                cost.instructions.into(),
+                cost.mean.map_or("-".into(), Cell::from),
+                cost.longest.into(),
+                format!("{} of {}", cost.cached, cost.allowed).into(),
+            ]);
+        }
+        rows.push(row);
+    }
+    let mut row = own(stats, rows.is_empty());
+    row.extend(["event filters".into(), Cell::from(stats.events)]);
+    row.extend(["-".into(), "-".into(), format!("{} need none", stats.without_event).into()]);
+    rows.push(row);
+    rows
+}
+
+fn own(stats: &Stats, is_first: bool) -> Vec<Cell> {
+    if is_first {
+        vec![stats.role.clone().into(), stats.rules.into(), stats.calls.into()]
+    } else {
+        vec!["".into(), "".into(), "".into()]
+    }
+}
