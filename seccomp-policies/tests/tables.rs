@@ -8,7 +8,7 @@ use std::path::Path;
 use seccomp_policies::action::Action;
 use seccomp_policies::bpf::{Program, interpret};
 use seccomp_policies::call::Call;
-use seccomp_policies::compile::{bitmask, reference, widen};
+use seccomp_policies::compile::{Weights, bitmask, optimize, reference, widen};
 use seccomp_policies::language::{Policy, check_sources, format, write};
 use seccomp_policies::prove::{Decisions, Space};
 use seccomp_policies::syscalls::{Arch, by_name};
@@ -16,7 +16,10 @@ use support::kernel::{getpid_of_i386, raw_call, results_under, signal_under};
 use support::table::{I386, Row, Table, read};
 
 /// Every backend that compiles a policy whole.
-const BACKENDS: [(&str, Backend); 1] = [("reference", |policy| reference(policy).unwrap())];
+const BACKENDS: [(&str, Backend); 2] = [
+    ("reference", |policy| reference(policy).unwrap()),
+    ("optimizing", |policy| optimize(policy, &Weights::default()).unwrap()),
+];
 
 type Backend = fn(&Policy) -> Program;
 

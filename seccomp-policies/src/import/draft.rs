@@ -5,8 +5,8 @@ use std::ops::Range;
 use super::{Findings, Format, Imported, Options, limits};
 use crate::action::Action;
 use crate::language::{
-    Condition, Diagnostic, Diagnostics, PlacedRule, Policy, Relation, Rule, Source, Test, Tier, Width,
-    one_line, undecided_rules, write_condition,
+    Condition, Diagnostic, Diagnostics, LineStarts, PlacedRule, Policy, Relation, Rule, Source, Test, Tier,
+    Width, one_line, undecided_rules, write_condition,
 };
 use crate::syscalls::{Arch, Syscall};
 
@@ -151,18 +151,4 @@ fn narrow_test(test: &mut Test, call: &'static Syscall) -> bool {
         test.width = Width::Bits32;
     }
     fits
-}
-
-/// Where the lines of a text begin: counting them for each rule would take the square of the text's length.
-struct LineStarts(Vec<usize>);
-
-impl LineStarts {
-    fn of(text: &str) -> Self {
-        Self(text.match_indices('\n').map(|(end, _)| end + 1).collect())
-    }
-
-    /// The line of a byte, from 1.
-    fn line(&self, byte: usize) -> u32 {
-        u32::try_from(self.0.partition_point(|start| *start <= byte) + 1).unwrap_or(u32::MAX)
-    }
 }

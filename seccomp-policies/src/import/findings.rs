@@ -1,15 +1,8 @@
 //! What there is to say about a file that is imported.
 
-use crate::language::{Diagnostic, Diagnostics, Policy, Severity, Source, closest};
+use crate::language::{Diagnostic, Diagnostics, Policy, SHOWN, Severity, Source, closest};
 
 use super::{Format, Imported};
-
-/// How many findings are shown. Each is shown with its place in the text, so that more would take long, and help
-/// nobody.
-const SHOWN: usize = 20;
-
-/// No call, field or constant has a name as long as this.
-const LONGEST_NAME: usize = 64;
 
 /// Findings, and what to do about what cannot be expressed.
 #[derive(Debug, Default)]
@@ -48,7 +41,7 @@ impl Findings {
         name: &str,
         known: impl IntoIterator<Item = &'a str>,
     ) -> Option<&'a str> {
-        if self.items.len() < SHOWN && name.len() < LONGEST_NAME { closest(name, known) } else { None }
+        if self.items.len() < SHOWN { closest(name, known) } else { None }
     }
 
     /// The policies, unless there are errors, in which case these alone count.
@@ -61,22 +54,10 @@ impl Findings {
         let (errors, notes): (Vec<_>, Vec<_>) =
             self.items.into_iter().partition(|item| item.severity == Severity::Error);
         if errors.is_empty() {
-            return Ok(Imported { format, policies, notes: diagnostics(notes, sources) });
+            return Ok(Imported { format, policies, notes: Diagnostics::first(notes, sources) });
         }
-        Err(diagnostics(errors, sources))
+        Err(Diagnostics::first(errors, sources))
     }
-}
-
-/// Findings in the order of the text, and how many there are beyond those that are shown.
-fn diagnostics(mut items: Vec<Diagnostic>, sources: Vec<Source>) -> Diagnostics {
-    items.sort_by_key(|item| item.labels.first().map(|place| (place.source, place.span.start)));
-    if items.len() > SHOWN {
-        let severity = items[0].severity;
-        let left = items.len() - SHOWN;
-        items.truncate(SHOWN);
-        items.push(Diagnostic { severity, ..Diagnostic::unplaced(format!("and {left} more like these")) });
-    }
-    Diagnostics::new(items, sources)
 }
 
 /// The one finding about a file that cannot be read at all.

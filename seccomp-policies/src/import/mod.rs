@@ -29,7 +29,7 @@ use findings::Findings;
 use input::Input;
 
 /// The largest file that is read: more than ten times any policy known.
-pub const MAX_BYTES: usize = 1 << 20;
+pub const MAX_BYTES: usize = language::MAX_BYTES;
 
 /// What a file holds.
 #[derive(Clone, Debug, PartialEq, Eq)]

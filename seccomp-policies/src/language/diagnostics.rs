@@ -5,6 +5,12 @@ use std::ops::Range;
 
 use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
 
+use super::limits::MAX_FINDINGS;
+
+/// How many findings are shown. Each is shown with its place in the text, so that more would take long, and help
+/// nobody.
+pub(crate) const SHOWN: usize = 20;
+
 /// How much a diagnostic weighs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Severity {
@@ -106,6 +112,20 @@ impl Source {
     }
 }
 
+/// Where the lines of a text begin: counting them for each place would take the square of the text's length.
+pub(crate) struct LineStarts(Vec<usize>);
+
+impl LineStarts {
+    pub(crate) fn of(text: &str) -> Self {
+        Self(text.match_indices('\n').map(|(end, _)| end + 1).collect())
+    }
+
+    /// The line of a byte, from 1.
+    pub(crate) fn line(&self, byte: usize) -> u32 {
+        u32::try_from(self.0.partition_point(|start| *start <= byte) + 1).unwrap_or(u32::MAX)
+    }
+}
+
 /// Findings with the texts that they point into.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Diagnostics {
@@ -117,6 +137,23 @@ impl Diagnostics {
     /// Findings about these sources.
     pub(crate) fn new(items: Vec<Diagnostic>, sources: Vec<Source>) -> Self {
         Self { items, sources }
+    }
+
+    /// Findings in the order of the text, and how many there are beyond those that are shown.
+    pub(crate) fn first(mut items: Vec<Diagnostic>, sources: Vec<Source>) -> Self {
+        items.sort_by_key(|item| item.labels.first().map(|place| (place.source, place.span.start)));
+        if items.len() > SHOWN {
+            let severity = items[0].severity;
+            // Of more findings than this, not all were looked for.
+            let more = if items.len() > MAX_FINDINGS {
+                format!("more than {} more", MAX_FINDINGS - SHOWN)
+            } else {
+                format!("{} more", items.len() - SHOWN)
+            };
+            items.truncate(SHOWN);
+            items.push(Diagnostic { severity, ..Diagnostic::unplaced(format!("and {more} like these")) });
+        }
+        Self::new(items, sources)
     }
 
     /// The findings, in the order of the text.

@@ -1,10 +1,11 @@
 //! A policy and everything that it includes, read and parsed, in the order of the text.
 
 use std::fs;
-use std::io;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use super::diagnostics::{Diagnostic, Source};
+use super::limits::MAX_BYTES;
 use super::parser;
 use super::syntax::{Item, ItemKind, Name, Reason, Span};
 use crate::profile::{self, Profile};
@@ -29,7 +30,11 @@ pub(crate) struct Files {
 
 impl Texts for Files {
     fn read(&self, name: &str) -> Result<String, String> {
-        fs::read_to_string(self.folder.join(name)).map_err(|error| reason(&error))
+        let mut text = String::new();
+        let most = MAX_BYTES as u64 + 1;
+        let file = fs::File::open(self.folder.join(name)).map_err(|error| reason(&error))?;
+        file.take(most).read_to_string(&mut text).map_err(|error| reason(&error))?;
+        Ok(text)
     }
 
     fn shown(&self, name: &str) -> String {
@@ -37,7 +42,11 @@ impl Texts for Files {
     }
 
     fn read_profile(&self, name: &str) -> Result<Option<String>, String> {
-        self.read(name).map(Some)
+        let text = self.read(name)?;
+        if text.len() > MAX_BYTES {
+            return Err(format!("it is larger than {} MiB", MAX_BYTES >> 20));
+        }
+        Ok(Some(text))
     }
 }
 
@@ -99,7 +108,8 @@ pub(crate) struct Loaded {
 
 /// Reads a policy.
 pub(crate) fn load(root: &str, texts: &dyn Texts) -> Loaded {
-    let mut loader = Loader { texts, out: Loaded::default(), open: Vec::new(), included_at: Vec::new() };
+    let mut loader =
+        Loader { texts, out: Loaded::default(), open: Vec::new(), included_at: Vec::new(), bytes: 0 };
     let root = joined("", root);
     match texts.read(&root) {
         Ok(text) => loader.file(root, text, None),
@@ -118,11 +128,18 @@ struct Loader<'a> {
     open: Vec<usize>,
     /// Where each file is included; `None` for the root.
     included_at: Vec<Option<(usize, Span)>>,
+    /// How much has been read.
+    bytes: usize,
 }
 
 impl Loader<'_> {
     fn file(&mut self, name: String, text: String, included_at: Option<(usize, Span)>) {
         let source = self.out.sources.len();
+        self.bytes += text.len();
+        if self.bytes > MAX_BYTES {
+            self.out.errors.push(self.too_large(&name, included_at));
+            return;
+        }
         let items = parser::items(&text, source, &mut self.out.errors);
         self.out.sources.push(Source { shown: self.texts.shown(&name), name, text });
         self.included_at.push(included_at);
@@ -138,6 +155,18 @@ impl Loader<'_> {
             }
         }
         self.open.pop();
+    }
+
+    /// The error for a text that is too large, alone or with what was read before.
+    fn too_large(&self, name: &str, included_at: Option<(usize, Span)>) -> Diagnostic {
+        let most = format!("{} MiB, which no policy is", MAX_BYTES >> 20);
+        match included_at {
+            None => Diagnostic::unplaced(format!("{} is larger than {most}", self.texts.shown(name))),
+            Some((source, span)) => {
+                let title = format!("with `{name}` the policy is larger than {most}");
+                Diagnostic::error(title, source, span, "included here").help("include less")
+            }
+        }
     }
 
     fn include(&mut self, source: usize, path: &Name, reason: Option<&Reason>) {

@@ -1,7 +1,13 @@
 //! "Did you mean": the known name nearest to a misspelt one.
 
+/// No call, argument or constant has a name as long as this; comparing takes the product of two lengths.
+const LONGEST_NAME: usize = 64;
+
 /// The candidate that fewest slips of the keyboard turn into `name`; `None` if all are far away.
 pub(crate) fn closest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    if name.len() > LONGEST_NAME {
+        return None;
+    }
     let typed = name.to_lowercase();
     let limit = (name.chars().count() / 3).max(1);
     candidates

@@ -104,11 +104,12 @@ impl Pattern {
 impl Written<'_> {
     /// The pattern that the text means, or what is wrong with it.
     fn pattern(&self, text: &str, arch: Arch) -> Result<Pattern, Diagnostic> {
-        let (number, call) = self.call(arch)?;
+        let (number, call) = self.call(arch).ok_or_else(|| written::unknown_call(&self.name, arch))?;
         let mut pattern = Pattern::of(number);
         for (index, piece) in self.arguments.iter().enumerate() {
             let (register, piece) = self.register(call, index, piece)?;
-            let known = value::read(text, &piece, arch, call, register)?;
+            let known = value::read(text, &piece, arch, call, register);
+            let known = known.map_err(|misread| misread.diagnostic(arch))?;
             pattern.arguments[usize::from(register)] = known;
         }
         Ok(pattern)
@@ -117,7 +118,7 @@ impl Written<'_> {
     /// The same, but what cannot be understood of an argument is not known. Returns the arguments that were not
     /// understood.
     pub(crate) fn lenient(&self, text: &str, arch: Arch) -> Result<(Pattern, Vec<String>), Diagnostic> {
-        let (number, call) = self.call(arch)?;
+        let (number, call) = self.call(arch).ok_or_else(|| written::no_such_call(&self.name, arch))?;
         let mut pattern = Pattern::of(number);
         let mut not_understood = Vec::new();
         for (index, piece) in self.arguments.iter().enumerate() {
@@ -131,17 +132,15 @@ impl Written<'_> {
     }
 
     /// The call's number, and its row of the table if it has one.
-    fn call(&self, arch: Arch) -> Result<(u32, Option<&'static Syscall>), Diagnostic> {
+    fn call(&self, arch: Arch) -> Option<(u32, Option<&'static Syscall>)> {
         let name = &self.name;
         if let Some(call) = by_name(arch, name.text) {
-            return Ok((call.number, Some(call)));
+            return Some((call.number, Some(call)));
         }
         // `strace` writes `syscall_0x1d7` where it has no name.
         let digits = name.text.strip_prefix("syscall_").unwrap_or(name.text);
-        if let Some(number) = value::number(digits).and_then(|number| u32::try_from(number).ok()) {
-            return Ok((number, by_number(arch, number)));
-        }
-        Err(written::unknown_call(name, arch))
+        let number = value::number(digits).and_then(|number| u32::try_from(number).ok())?;
+        Some((number, by_number(arch, number)))
     }
 
     /// The register that an argument is for, and the argument without its name.

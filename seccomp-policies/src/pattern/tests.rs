@@ -134,3 +134,11 @@ fn errors_underline_the_place_and_say_what_to_write() {
         "#
     );
 }
+
+#[test]
+fn complements_cancel_each_other_however_many_there_are() {
+    let known = |text: &str| Pattern::parse(text, Arch::X86_64).unwrap().arguments[1];
+    assert_eq!(known("read(3, ~~5)"), known("read(3, 5)"));
+    assert_eq!(known("read(3, ~~~5)"), known("read(3, ~5)"));
+    assert_eq!(known(&format!("read(3, {}5)", "~".repeat(1 << 20))), known("read(3, 5)"));
+}

@@ -6,17 +6,35 @@ use crate::constants;
 use crate::language::{Diagnostic, Width};
 use crate::syscalls::{Arch, Argument, Syscall};
 
+/// Why an argument's text is no value.
+pub(super) enum Misread<'a> {
+    /// This part of it is nothing that is known.
+    Unknown(Piece<'a>),
+    /// It has more bits than the kernel reads.
+    Wide(Diagnostic),
+}
+
+impl Misread<'_> {
+    /// The error, with a suggestion: looking for one takes long, and a trace has many such arguments.
+    pub(super) fn diagnostic(&self, arch: Arch) -> Diagnostic {
+        match self {
+            Self::Unknown(piece) => unknown_constant(piece, arch),
+            Self::Wide(error) => error.clone(),
+        }
+    }
+}
+
 /// Reads an argument of a call for a register.
 ///
 /// # Errors
 /// It is none of what is said above, or has more bits than the kernel reads.
-pub(super) fn read(
-    text: &str,
-    piece: &Piece<'_>,
+pub(super) fn read<'a>(
+    text: &'a str,
+    piece: &Piece<'a>,
     arch: Arch,
     call: Option<&'static Syscall>,
     register: u8,
-) -> Result<Known, Diagnostic> {
+) -> Result<Known, Misread<'a>> {
     let argument = call.and_then(|call| call.arguments.get(usize::from(register)));
     let width = argument.map_or(Width::Bits64, |argument| argument.width);
     let bare = undecorated(text, piece);
@@ -27,8 +45,8 @@ pub(super) fn read(
         return Ok(if width == Width::Bits64 { Known::NotNull } else { Known::Nothing });
     }
     let value = alternatives(&bare).map(|piece| sum(&piece, arch)).reduce(Result::or);
-    let value = value.unwrap_or_else(|| Err(unknown_constant(&bare, arch)))?;
-    fit(value, &bare, width, argument)
+    let value = value.unwrap_or_else(|| Err(Misread::Unknown(bare.clone())))?;
+    fit(value, &bare, width, argument).map_err(Misread::Wide)
 }
 
 /// Whether the writer leaves the argument open, or `strace` could not see it.
@@ -66,7 +84,7 @@ fn divided<'a>(piece: &Piece<'a>, separator: &'static str) -> impl Iterator<Item
 }
 
 /// Constants and numbers or-ed, as one number of 64 bits; negative ones wrap.
-fn sum(piece: &Piece<'_>, arch: Arch) -> Result<Number, Diagnostic> {
+fn sum<'a>(piece: &Piece<'a>, arch: Arch) -> Result<Number, Misread<'a>> {
     if let Some(request) = ioctl_request(piece.text) {
         return Ok(Number { value: request, is_negative: false });
     }
@@ -86,18 +104,18 @@ struct Number {
 }
 
 /// `8192*1024` and `1<<20`, which `strace` writes, or a single constant.
-fn product(piece: &Piece<'_>, arch: Arch) -> Result<Number, Diagnostic> {
+fn product<'a>(piece: &Piece<'a>, arch: Arch) -> Result<Number, Misread<'a>> {
     let number = |value| Number { value, is_negative: false };
     if let Some((left, right)) = piece.text.split_once("<<") {
         let shifted = parsed(left)
             .zip(parsed(right))
             .and_then(|(left, right)| left.checked_shl(u32::try_from(right).ok()?));
-        return shifted.map(number).ok_or_else(|| unknown_constant(piece, arch));
+        return shifted.map(number).ok_or_else(|| Misread::Unknown(piece.clone()));
     }
     if piece.text.contains('*') {
         let factors = piece.text.split('*').map(parsed);
         let product = factors.reduce(|left, right| left?.checked_mul(right?)).flatten();
-        return product.map(number).ok_or_else(|| unknown_constant(piece, arch));
+        return product.map(number).ok_or_else(|| Misread::Unknown(piece.clone()));
     }
     term(piece, arch)
 }
@@ -106,25 +124,30 @@ fn parsed(text: &str) -> Option<u64> {
     number(text.trim())
 }
 
-fn term(piece: &Piece<'_>, arch: Arch) -> Result<Number, Diagnostic> {
+/// A number or a constant, after any number of complements.
+fn term<'a>(piece: &Piece<'a>, arch: Arch) -> Result<Number, Misread<'a>> {
+    let text = piece.text.trim_start_matches('~');
+    let complements = piece.text.len() - text.len();
+    let inner = Piece { text, span: piece.span.start + complements..piece.span.end };
+    let plain = plain(&inner, arch)?;
+    let value = if complements % 2 == 1 { !plain.value } else { plain.value };
+    Ok(Number { value, is_negative: plain.is_negative || complements > 0 })
+}
+
+fn plain<'a>(piece: &Piece<'a>, arch: Arch) -> Result<Number, Misread<'a>> {
     let text = piece.text;
-    if let Some(complemented) = text.strip_prefix('~') {
-        let inner = Piece { text: complemented, span: piece.span.start + 1..piece.span.end };
-        return Ok(Number { value: !term(&inner, arch)?.value, is_negative: true });
-    }
     if let Some(value) = text.strip_prefix('-').and_then(number) {
         return Ok(Number { value: value.wrapping_neg(), is_negative: true });
     }
     if text == "NULL" {
         return Ok(Number { value: 0, is_negative: false });
     }
-    let named = || constants::value(arch, text);
-    match number(text) {
-        Some(value) => Ok(Number { value, is_negative: false }),
-        None => match named() {
-            Some(value) => Ok(Number { value: value.cast_unsigned(), is_negative: value < 0 }),
-            None => Err(unknown_constant(piece, arch)),
-        },
+    if let Some(value) = number(text) {
+        return Ok(Number { value, is_negative: false });
+    }
+    match constants::value(arch, text) {
+        Some(value) => Ok(Number { value: value.cast_unsigned(), is_negative: value < 0 }),
+        None => Err(Misread::Unknown(piece.clone())),
     }
 }
 

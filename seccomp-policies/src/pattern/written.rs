@@ -145,15 +145,23 @@ pub(super) fn kernels_name<'a>(call: &Syscall, name: &'a str) -> &'a str {
     }
 }
 
-/// The error for a name that is no call's.
-pub(super) fn unknown_call(name: &Piece<'_>, arch: Arch) -> Diagnostic {
+/// The error for a name that is no call's, without a suggestion.
+pub(super) fn no_such_call(name: &Piece<'_>, arch: Arch) -> Diagnostic {
     let error = |title, text| Diagnostic::error(title, 0, name.span.clone(), text);
     let other = [Arch::X86_64, Arch::Aarch64].into_iter().find(|other| by_name(*other, name.text).is_some());
     if let Some(other) = other {
         let title = format!("`{}` does not exist on {arch}", name.text);
         return error(title, format!("a call of {other}")).help(format!("ask with `--target {other}`"));
     }
-    let error = error(format!("unknown call `{}`", name.text), "no call of the kernel".to_owned());
+    error(format!("unknown call `{}`", name.text), "no call of the kernel".to_owned())
+}
+
+/// The same with what may be meant; looking for that takes long.
+pub(super) fn unknown_call(name: &Piece<'_>, arch: Arch) -> Diagnostic {
+    let error = no_such_call(name, arch);
+    if !error.help.is_empty() {
+        return error;
+    }
     match suggest::closest(name.text, all(arch).iter().map(|call| call.name)) {
         Some(near) => error.help(format!("did you mean `{near}`?")),
         None => error.help("calls have the kernel's names; a number does as well, as in `471(0x1)`"),

@@ -99,6 +99,12 @@ impl Column {
     }
 }
 
+/// Adds to the count of a call. A text may claim any counts, so that their sum may be more than can be counted.
+fn add(calls: &mut BTreeMap<String, u64>, name: &str, count: u64) {
+    let sum = calls.entry(name.to_owned()).or_default();
+    *sum = sum.saturating_add(count);
+}
+
 /// A table for each process, or one for all.
 fn of_tables(text: &str, arch: Arch) -> Counts {
     let mut counts = Counts::default();
@@ -107,7 +113,7 @@ fn of_tables(text: &str, arch: Arch) -> Counts {
         column = Column::of_header(line).or(column);
         let Some((name, count)) = column.and_then(|column| column.row(line)) else { continue };
         if by_name(arch, name).is_some() {
-            *counts.calls.entry(name.to_owned()).or_default() += count;
+            add(&mut counts.calls, name, count);
         } else {
             counts.skipped.push(Skipped { line: number, why: format!("unknown call `{name}`") });
         }
@@ -137,7 +143,7 @@ fn of_report(text: &str, role: Option<&str>) -> Result<Counts, Error> {
     let mut calls = BTreeMap::new();
     for thread in report.threads.iter().filter(|thread| role.is_none_or(|role| thread.role == role)) {
         for (name, count) in thread.calls_used.as_ref().ok_or(Error::NotCounted)? {
-            *calls.entry(name.clone()).or_default() += count;
+            add(&mut calls, name, *count);
         }
     }
     Ok(Counts { calls, skipped: Vec::new() })
@@ -195,6 +201,15 @@ mod tests {
    mmap                   4      0     0.152     0.004     0.007     0.013      7.69%
 ";
         assert_eq!(counted(tables, None), listed(&[("close", 2), ("mmap", 27)]));
+    }
+
+    #[test]
+    fn counts_beyond_counting_stay_at_the_most() {
+        let table = "syscall calls errors\nread 18446744073709551615 0\nread 18446744073709551615 0\n";
+        assert_eq!(counted(table, None), listed(&[("read", u64::MAX)]));
+        let threads = r#"{ "role": "io", "calls_used": { "read": 18446744073709551615 } }"#;
+        let report = format!(r#"{{ "threads": [{threads}, {threads}] }}"#);
+        assert_eq!(counted(&report, None), listed(&[("read", u64::MAX)]));
     }
 
     #[test]

@@ -117,3 +117,12 @@ mod any_text {
         }
     }
 }
+
+/// A suggestion for each would take minutes, and none is shown.
+#[test]
+fn a_megabyte_of_what_is_not_known_is_read() {
+    let calls = read(&"raed(3) = 0\n".repeat(80_000));
+    assert_eq!((calls.calls.len(), calls.skipped.len()), (0, 80_000));
+    let arguments: Vec<_> = (0..40_000).map(|number| format!("read(UNKNOWN_{number}) = 0")).collect();
+    assert_eq!(read(&arguments.join("\n")).not_understood.len(), 40_000);
+}

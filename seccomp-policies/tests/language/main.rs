@@ -6,6 +6,7 @@ mod directives;
 mod files;
 mod formatting;
 mod includes;
+mod limits;
 mod meaning;
 mod names;
 mod reasons;

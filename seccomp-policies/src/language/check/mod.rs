@@ -10,13 +10,16 @@ mod value;
 
 pub(super) use rule::outer;
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use super::diagnostics::{Diagnostic, Diagnostics, Severity};
+use super::diagnostics::{Diagnostic, Diagnostics, LineStarts, Severity, Source};
+use super::limits::{CallRules, MAX_FINDINGS};
 use super::load::{Loaded, Placed};
 use super::policy::{Policy, Rule, Slot, Tier};
 use super::syntax::{ItemKind, Reason, Span};
 use crate::profile::Profile;
+use crate::prove::Space;
 use crate::syscalls::Arch;
 
 /// A policy that holds, and what there is to say about it.
@@ -47,41 +50,72 @@ pub(crate) fn check(loaded: Loaded, arch: Arch) -> Result<Checked, Diagnostics> 
     let Loaded { sources, profile, items, errors } = loaded;
     let mut findings = errors;
     if sources.is_empty() {
-        return Err(Diagnostics::new(findings, sources));
+        return Err(Diagnostics::first(findings, sources));
     }
     let header = header::header(&items, &sources, &mut findings);
     let slots = slots::Slots::collect(&items, &mut findings);
-    let rules: Vec<PlacedRule> = items
-        .iter()
-        .filter_map(|placed| match &placed.item.kind {
-            ItemKind::Rule(syntax) => rule::rule(placed, syntax, arch, &sources, &slots, &mut findings),
-            _ => None,
-        })
-        .collect();
+    let rules = checked_rules(&items, arch, &sources, &slots, &mut findings);
     if let Some(tier) = header.tier {
         tier::check(tier, &header, &items, &mut findings);
     }
     if rules.is_empty() && findings.is_empty() {
         findings.push(no_rule(&items, &header, arch));
     }
-    coverage::check(&rules, header.tier, &mut findings);
+    if within_limits(&rules, &mut findings) {
+        coverage::check(&rules, header.tier, &mut findings);
+    }
     if header.tier == Some(Tier::Filter) {
         slots.note_unused(&mut findings);
     }
-    findings.sort_by_key(|finding| finding.labels.first().map(|place| (place.source, place.span.start)));
     let (errors, notes): (Vec<_>, Vec<_>) =
         findings.into_iter().partition(|finding| finding.severity == Severity::Error);
     let (Some((role, tier, otherwise)), true) = (header.complete(), errors.is_empty()) else {
-        return Err(Diagnostics::new(errors, sources));
+        return Err(Diagnostics::first(errors, sources));
     };
     let rules = rules.into_iter().map(|placed| placed.rule).collect();
     Ok(Checked {
         policy: Policy { role, tier, otherwise, arch, slots: slots.into_slots(), rules },
         sources: sources.iter().map(|source| (source.name.clone(), source.text.clone())).collect(),
-        notes: Diagnostics::new(notes, sources),
+        notes: Diagnostics::first(notes, sources),
         frequency: header.frequency,
         profile,
     })
+}
+
+/// The rules that hold. Looking ends where there are far more findings than anybody reads: a suggestion for each takes
+/// long.
+fn checked_rules(
+    items: &[Placed],
+    arch: Arch,
+    sources: &[Source],
+    slots: &slots::Slots,
+    findings: &mut Vec<Diagnostic>,
+) -> Vec<PlacedRule> {
+    let lines: Vec<LineStarts> = sources.iter().map(|source| LineStarts::of(&source.text)).collect();
+    let mut rules = Vec::new();
+    for placed in items {
+        let ItemKind::Rule(syntax) = &placed.item.kind else { continue };
+        if findings.len() > MAX_FINDINGS {
+            break;
+        }
+        let (file, line) = (&sources[placed.source].name, lines[placed.source].line(placed.item.span.start));
+        rules.extend(rule::rule(placed, syntax, arch, (file, line), slots, findings));
+    }
+    rules
+}
+
+/// Whether the rules of every call are so few and so simple that their coverage can be decided.
+fn within_limits(rules: &[PlacedRule], findings: &mut Vec<Diagnostic>) -> bool {
+    let space = Space::new();
+    let mut calls: BTreeMap<u32, CallRules> = BTreeMap::new();
+    for PlacedRule { rule, source, span } in rules {
+        let call = calls.entry(rule.call.number).or_insert_with(|| CallRules::new(&space));
+        if let Err((title, help)) = call.add(rule.call.name, &rule.condition) {
+            findings.push(Diagnostic::error(title, *source, span.clone(), "one too many").help(help));
+            return false;
+        }
+    }
+    true
 }
 
 /// Findings about rules that decide nothing: they never match, or earlier ones take all that they match.

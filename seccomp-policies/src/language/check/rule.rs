@@ -4,7 +4,7 @@ use super::scope::Scope;
 use super::slots::Slots;
 use super::{PlacedRule, reason, value};
 use crate::action::Action;
-use crate::language::diagnostics::{Diagnostic, Source};
+use crate::language::diagnostics::Diagnostic;
 use crate::language::load::Placed;
 use crate::language::policy::{Condition, Rule};
 use crate::language::suggest;
@@ -17,7 +17,7 @@ pub(super) fn rule(
     placed: &Placed,
     syntax: &RuleSyntax,
     target: Arch,
-    sources: &[Source],
+    (file, line): (&str, u32),
     slots: &Slots,
     findings: &mut Vec<Diagnostic>,
 ) -> Option<PlacedRule> {
@@ -46,8 +46,8 @@ pub(super) fn rule(
             .map(|expression| outer(expression).to_string())
             .unwrap_or_default(),
         reason: reason?,
-        file: sources[placed.source].name.clone(),
-        line: u32::try_from(sources[placed.source].position(placed.item.span.start).0).unwrap_or(u32::MAX),
+        file: file.to_owned(),
+        line,
     };
     (arch == target).then(|| PlacedRule { rule, source: placed.source, span: placed.item.span.clone() })
 }

@@ -1,5 +1,7 @@
 //! Expressions inside one rule: arguments by name, constants in their width, tests that can go either way.
 
+use std::collections::HashMap;
+
 use super::slots::Slots;
 use super::value;
 use crate::constants;
@@ -203,14 +205,15 @@ impl<'a> Scope<'a> {
             self.findings.push(error.help("name at least one value: `in {A, B}`"));
             return None;
         }
-        let mut seen: Vec<(Condition, Span)> = Vec::new();
+        let mut seen: HashMap<Condition, Span> = HashMap::new();
+        let mut conditions = Vec::new();
         let mut good = true;
         for member in members {
             let Some(condition) = self.member(target, member) else {
                 good = false;
                 continue;
             };
-            if let Some((_, first)) = seen.iter().find(|(known, _)| *known == condition) {
+            if let Some(first) = seen.get(&condition) {
                 let title = format!("`{member}` is in the set twice");
                 self.findings.push(
                     Diagnostic::error(title, self.source, member.span.clone(), "again here")
@@ -220,9 +223,9 @@ impl<'a> Scope<'a> {
                 good = false;
                 continue;
             }
-            seen.push((condition, member.span.clone()));
+            seen.insert(condition.clone(), member.span.clone());
+            conditions.push(condition);
         }
-        let mut conditions: Vec<_> = seen.into_iter().map(|(condition, _)| condition).collect();
         good.then(|| if conditions.len() == 1 { conditions.remove(0) } else { Condition::Any(conditions) })
     }
 

@@ -12,6 +12,9 @@ use crate::language::syntax::{ItemKind, Name, Number, Span};
 /// The highest descriptor that a process can have: `NR_OPEN`, Linux `fs/file.c` (`sysctl_nr_open`), less one.
 const HIGHEST_DESCRIPTOR: u32 = 1024 * 1024 - 1;
 
+/// How many slots a policy may have: each is compared with every other.
+const MAX_SLOTS: usize = 1024;
+
 struct Defined {
     slot: Slot,
     source: usize,
@@ -33,6 +36,15 @@ impl Slots {
         let mut slots = Self::default();
         for placed in items {
             let ItemKind::Slot { name, first, last } = &placed.item.kind else { continue };
+            if slots.good.len() + slots.bad.len() == MAX_SLOTS {
+                let title = format!("there are more than {MAX_SLOTS} slots");
+                let span = placed.item.span.clone();
+                findings.push(
+                    Diagnostic::error(title, placed.source, span, "one too many")
+                        .help("give descriptors of one kind a range: `fd disks = 16..31`"),
+                );
+                break;
+            }
             let reason = reason(placed, "slot", findings).unwrap_or_default();
             match slots.defined(placed, name, (first, last.as_ref()), reason) {
                 Ok(defined) => slots.good.push(defined),

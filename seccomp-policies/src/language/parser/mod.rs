@@ -4,6 +4,7 @@ mod expression;
 
 use super::diagnostics::Diagnostic;
 use super::lexer::{self, Lexed, Token, TokenKind};
+use super::limits::MAX_FINDINGS;
 use super::lines::{ItemLines, Piece, outline};
 use super::suggest;
 use super::syntax::{ErrnoName, Item, ItemKind, Name, Number, RuleSyntax, Span, Verdict};
@@ -19,6 +20,9 @@ pub(crate) fn items(text: &str, source: usize, errors: &mut Vec<Diagnostic>) -> 
     let mut items = Vec::new();
     for piece in outline(text) {
         let Piece::Item(lines) = piece else { continue };
+        if errors.len() > MAX_FINDINGS {
+            break;
+        }
         match item(text, source, &lines) {
             Ok((item, _)) => items.push(item),
             Err(error) => errors.push(error),
