@@ -86,16 +86,17 @@ fn installing_for_all_holds_threads_that_are_there_already() {
         return assert_passed(&output);
     }
     let (go, wait) = mpsc::channel::<()>();
+    let (tell, told) = mpsc::channel();
     let older = thread::spawn(move || {
-        let before = getcwd();
+        tell.send(getcwd()).expect("the other thread listens");
         wait.recv().expect("the other thread sends");
-        (before, getcwd())
+        getcwd()
     });
+    assert_eq!(told.recv().expect("the thread says what it got"), Ok(()));
     install_all(&without_getcwd(), OnViolation::Errno).expect("the kernel takes it");
     go.send(()).expect("the thread waits");
     let refused = Err(Some(libc::EACCES));
-    assert_eq!(older.join().expect("it ends"), (Ok(()), refused));
-    assert_eq!(getcwd(), refused);
+    assert_eq!((older.join().expect("it ends"), getcwd()), (refused, refused));
 }
 
 #[test]
