@@ -137,11 +137,13 @@ pub mod language;
 pub mod lint;
 #[cfg(feature = "toolchain")]
 pub mod pattern;
+#[cfg(feature = "toolchain")]
 pub mod profile;
 #[cfg(feature = "toolchain")]
 pub mod prove;
 #[cfg(feature = "toolchain")]
 pub mod simulate;
+#[cfg(feature = "toolchain")]
 pub mod stats;
 #[cfg(feature = "toolchain")]
 pub mod syscalls;

@@ -1,5 +1,6 @@
 //! `ringfence policy stats`.
 
+use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 use seccomp_policies::compile::Weights;
@@ -76,7 +77,8 @@ fn text(counted: &[Counted]) -> String {
     for Counted { stats, .. } in counted {
         for Backend { name, error, .. } in &stats.backends {
             if let Some(error) = error {
-                text.push_str(&format!("{}, {name}: {error}\n", stats.role));
+                // Writing to a string cannot fail.
+                let _ = writeln!(text, "{}, {name}: {error}", stats.role);
             }
         }
     }
