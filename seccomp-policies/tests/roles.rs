@@ -9,20 +9,17 @@ use seccomp_policies::action::Action;
 use seccomp_policies::bpf::interpret;
 use seccomp_policies::call::Call;
 use seccomp_policies::compile::{bitmask, probes, reference, verify, widen, with_otherwise};
-use seccomp_policies::constants;
 use seccomp_policies::embed::OnViolation;
 use seccomp_policies::language::{Policy, Tier, load};
 use seccomp_policies::syscalls::{Arch, X32_BIT, by_name};
 use support::kernel::{getpid_of_i386, results_under, signal_under};
+use support::table::{I386, number};
 
 /// `uretprobe` and `uprobe`. The kernel asks no filter about them (Linux `kernel/seccomp.c`, `__NR_uretprobe`, since
 /// 6.14), and answers SIGILL where they do not come from its own trampoline.
 const UNFILTERED: [u32; 2] = [335, 336];
 
 const FILTERED: [&str; 3] = ["io", "main", "vcpu"];
-
-/// `AUDIT_ARCH_I386`, Linux `include/uapi/linux/audit.h`.
-const I386: u32 = 0x4000_0003;
 
 fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).to_owned()
@@ -64,7 +61,7 @@ fn row(policy: &Policy, line: &str) -> Row {
     };
     let mut call = Call { number: known.number | bit, arch, instruction_pointer: 0, arguments: [0; 6] };
     for (register, word) in call.arguments.iter_mut().zip(arguments.split_whitespace()) {
-        *register = value(policy, word);
+        *register = number(policy, word);
     }
     let verdict = match verdict {
         "allow" => Some(Action::Allow),
@@ -73,19 +70,6 @@ fn row(policy: &Policy, line: &str) -> Row {
         other => panic!("no such verdict as {other}: {line}"),
     };
     Row { text: line.to_owned(), call, verdict }
-}
-
-/// A number, a constant, or the first descriptor of a slot.
-fn value(policy: &Policy, word: &str) -> u64 {
-    if let Some(slot) = word.strip_prefix('@') {
-        let found = policy.slots.iter().find(|known| known.name == slot);
-        return found.unwrap_or_else(|| panic!("no slot {slot}")).first.into();
-    }
-    if let Some(digits) = word.strip_prefix("0x") {
-        return u64::from_str_radix(digits, 16).expect("hexadecimal digits");
-    }
-    let signed = word.parse().ok().or_else(|| constants::value(policy.arch, word));
-    signed.unwrap_or_else(|| panic!("neither a number nor a constant: {word}")).cast_unsigned()
 }
 
 #[test]

@@ -141,7 +141,7 @@ fn values(policy: &Policy, part: &str) -> Values {
 }
 
 /// A number, a constant, or the first descriptor of a slot.
-fn number(policy: &Policy, word: &str) -> u64 {
+pub fn number(policy: &Policy, word: &str) -> u64 {
     if let Some(slot) = word.strip_prefix('@') {
         let found = policy.slots.iter().find(|known| known.name == slot);
         return found.unwrap_or_else(|| panic!("no slot {slot}")).first.into();
