@@ -17,6 +17,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::{env, fs, io};
 
+use crate::compile::Weights;
 use crate::embed::{self, Proved};
 use crate::language::{self, Checked, Diagnostics};
 use crate::syscalls::Arch;
@@ -188,13 +189,14 @@ impl Build {
 }
 
 fn prove(file: &Path, arch: Arch) -> Result<Proved, Error> {
-    let Checked { policy, sources, notes, .. } = language::load(file, arch)
+    let Checked { policy, sources, notes, profile, .. } = language::load(file, arch)
         .map_err(|findings| Error::Check { file: file.to_owned(), arch, findings: Box::new(findings) })?;
     // Cargo shows this under -vv, and when the build fails.
     if !notes.is_empty() {
         eprintln!("{notes}");
     }
-    embed::prove(&policy, sources).map_err(|source| Error::Prove {
+    let weights = Weights::CacheAware(profile.as_ref());
+    embed::prove(&policy, &weights, sources).map_err(|source| Error::Prove {
         file: file.to_owned(),
         arch,
         source: Box::new(source),

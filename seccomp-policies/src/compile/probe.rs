@@ -13,6 +13,10 @@ use crate::syscalls::Arch;
 /// `arch/x86/include/uapi/asm/unistd.h`.
 const X32: u32 = 0x4000_0000;
 
+/// i386, the other table of calls that an x86_64 kernel serves: `AUDIT_ARCH_I386`, Linux
+/// `include/uapi/linux/audit.h`.
+const I386: u32 = 0x4000_0003;
+
 /// What an upper half holds that the kernel is to ignore, or not.
 const GARBAGE: u64 = 0xdead_beef_0000_0000;
 
@@ -65,10 +69,17 @@ pub fn verify(program: &[Instruction], policy: &Policy, calls: &[Call]) -> Resul
 /// bits in the upper halves, under the x32 ABI, and from another architecture.
 pub fn probes(policy: &Policy) -> Vec<Call> {
     let mut calls = numbers(policy);
+    let near = near(policy);
     for rule in &policy.rules {
         let values = interesting_values(policy, rule.call.number);
-        for base in bases(rule, policy.arch) {
+        let bases = bases(rule, policy.arch);
+        // Where a search by ranges goes astray, these arguments decide for another number.
+        calls.extend(
+            bases.first().into_iter().flat_map(|base| near.iter().map(|&number| Call { number, ..*base })),
+        );
+        for base in bases {
             calls.push(base);
+            calls.extend(mistakable(base));
             calls.extend(values.iter().map(|&(argument, value)| with_argument(base, argument, value)));
         }
     }
@@ -77,15 +88,9 @@ pub fn probes(policy: &Policy) -> Vec<Call> {
 
 /// Each number of the policy and its neighbours, with no argument set, in every way to make a call.
 fn numbers(policy: &Policy) -> Vec<Call> {
-    let foreign = match policy.arch {
-        Arch::X86_64 => Arch::Aarch64,
-        Arch::Aarch64 => Arch::X86_64,
-    };
-    // i386, the other table of calls that an x86_64 kernel serves: AUDIT_ARCH_I386.
-    let archs = [policy.arch.audit_value(), foreign.audit_value(), 0x4000_0003, 0];
-    let named = policy.rules.iter().map(|rule| rule.call.number);
-    let near = named.flat_map(|number| [number.saturating_sub(1), number, number.saturating_add(1)]);
-    let numbers: BTreeSet<u32> = near
+    let archs = [policy.arch.audit_value(), foreign(policy.arch), I386, 0];
+    let numbers: BTreeSet<u32> = near(policy)
+        .into_iter()
         .chain([0, X32 - 1, X32, 0x7fff_ffff, 0x8000_0000, u32::MAX])
         .flat_map(|number| [number, number | X32])
         .collect();
@@ -93,6 +98,24 @@ fn numbers(policy: &Policy) -> Vec<Call> {
         .into_iter()
         .flat_map(|number| archs.map(|arch| Call { number, arch, instruction_pointer: 0, arguments: [0; 6] }))
         .collect()
+}
+
+/// Each number of the policy and its neighbours.
+fn near(policy: &Policy) -> BTreeSet<u32> {
+    let named = policy.rules.iter().map(|rule| rule.call.number);
+    named.flat_map(|number| [number.saturating_sub(1), number, number.saturating_add(1)]).collect()
+}
+
+fn foreign(arch: Arch) -> u32 {
+    match arch {
+        Arch::X86_64 => Arch::Aarch64.audit_value(),
+        Arch::Aarch64 => Arch::X86_64.audit_value(),
+    }
+}
+
+/// The call in the other ways to make it, which a program may take for its own.
+fn mistakable(call: Call) -> [Call; 3] {
+    [Call { number: call.number | X32, ..call }, Call { arch: I386, ..call }, Call { arch: 0, ..call }]
 }
 
 /// Calls that the rule matches, one for each alternative of its condition where one is found.

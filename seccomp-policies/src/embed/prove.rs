@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::OnViolation;
 use crate::action::Action;
 use crate::bpf::Program;
-use crate::compile::{self, Unfaithful, bitmask, probes, reference, verify, widen, with_otherwise};
+use crate::compile::{self, Unfaithful, Weights, bitmask, optimize, probes, verify, widen, with_otherwise};
 use crate::language::{Policy, Tier};
 use crate::prove::{self, Unproved};
 
@@ -23,7 +23,7 @@ pub enum Error {
     Unfaithful {
         /// The role.
         role: String,
-        /// `reference` or `bitmask`.
+        /// `optimizing` or `bitmask`.
         backend: &'static str,
         /// The choice in place of the policy's `otherwise`.
         otherwise: Action,
@@ -38,7 +38,7 @@ pub enum Error {
     Contradicted {
         /// The role.
         role: String,
-        /// `reference` or `bitmask`.
+        /// `optimizing` or `bitmask`.
         backend: &'static str,
         /// The choice in place of the policy's `otherwise`.
         otherwise: Action,
@@ -84,14 +84,15 @@ impl Proved {
 
 /// Compiles and checks every program of the policy.
 ///
-/// `sources`: name and text of each file, the policy's own first.
+/// `weights`: how often each call is made; `sources`: name and text of each file, the policy's own first.
 ///
 /// # Errors
 /// [`Error::Compile`] for a policy that does not fit in a program, [`Error::Unfaithful`] for a defect of a
 /// backend.
-pub fn prove(policy: &Policy, sources: Vec<(String, String)>) -> Result<Proved, Error> {
+pub fn prove(policy: &Policy, weights: &Weights, sources: Vec<(String, String)>) -> Result<Proved, Error> {
     let calls = probes(policy);
-    let filter = |variant: &Policy| checked(variant, "reference", reference(variant)?, variant, &calls);
+    let filter =
+        |variant: &Policy| checked(variant, "optimizing", optimize(variant, weights)?, variant, &calls);
     let numbers = |variant: &Policy| checked(variant, "bitmask", bitmask(variant)?, &widen(variant), &calls);
     let compiled = match policy.tier {
         Tier::Strict => Compiled::Strict,
@@ -140,6 +141,7 @@ fn checked(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::compile::reference;
     use crate::language::check_sources;
     use crate::syscalls::Arch;
 

@@ -8,6 +8,10 @@ use crate::bpf::Comparison;
 /// values take no longer than a moment.
 const CUT_EVERYWHERE: usize = 24;
 
+/// More ranges than these are cut in the middle until there are fewer, so that a hostile policy takes no longer either:
+/// the table of plans is quadratic.
+const TOGETHER: usize = 600;
+
 /// How far from those middles.
 const CUT_AROUND: usize = 8;
 
@@ -72,9 +76,21 @@ pub(in crate::compile) struct Problem<'a> {
 impl Problem<'_> {
     /// The cheapest tree.
     pub(in crate::compile) fn solve(self) -> Found {
-        let table = Table::fill(self);
-        let all = self.ranges.as_slice().len();
-        Found { tree: table.tree(0, all, Tests::All), cost: table.plan(0, all, Tests::All).cost }
+        self.solve_part(self.ranges.as_slice())
+    }
+
+    fn solve_part(self, ranges: &[Range]) -> Found {
+        if ranges.len() <= TOGETHER {
+            return Table::fill(self, ranges).found();
+        }
+        let (below, above) = ranges.split_at(ranges.len() / 2);
+        let constant = above[0].first;
+        let (below, above) = (self.solve_part(below), self.solve_part(above));
+        let weight = ranges.iter().map(|range| range.weight).sum();
+        Found {
+            tree: Tree::branch(Comparison::GreaterOrEqual, constant, above.tree, below.tree),
+            cost: Cost::before(weight, above.cost, below.cost),
+        }
     }
 }
 
@@ -120,8 +136,7 @@ struct Table<'a> {
 }
 
 impl<'a> Table<'a> {
-    fn fill(problem: Problem<'a>) -> Self {
-        let ranges = problem.ranges.as_slice();
+    fn fill(problem: Problem<'a>, ranges: &'a [Range]) -> Self {
         let mut before = vec![0.0];
         for range in ranges {
             before.push(before[before.len() - 1] + range.weight);
@@ -134,6 +149,12 @@ impl<'a> Table<'a> {
             table.plans.push(row);
         }
         table
+    }
+
+    /// The plan for all ranges.
+    fn found(&self) -> Found {
+        let all = self.ranges.len();
+        Found { tree: self.tree(0, all, Tests::All), cost: self.plan(0, all, Tests::All).cost }
     }
 
     fn plan(&self, first: usize, length: usize, tests: Tests) -> Plan {

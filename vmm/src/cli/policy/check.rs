@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use seccomp_policies::compile::{self, bitmask, reference};
-use seccomp_policies::language::{self, Diagnostic, Diagnostics, Policy, Severity, Tier};
+use seccomp_policies::compile::{self, Weights, bitmask, optimize};
+use seccomp_policies::language::{self, Checked, Diagnostic, Diagnostics, Severity, Tier};
 use seccomp_policies::syscalls::Arch;
 use serde::Serialize;
 
@@ -76,7 +76,7 @@ struct Summary {
 
 #[derive(Serialize)]
 struct Instructions {
-    reference: usize,
+    optimizing: usize,
     bitmask: usize,
 }
 
@@ -110,7 +110,7 @@ fn check(file: &Path, target: Arch, for_programs: bool) -> Report {
     }
     let mut listed: Vec<_> = findings.iter().map(|finding| Finding::new(finding, findings)).collect();
     let summary = outcome.ok().and_then(|checked| {
-        let summary = Summary::new(&checked.policy);
+        let summary = Summary::new(&checked);
         summary.map_err(|error| listed.push(too_large(file, &error, for_programs))).ok()
     });
     Report { file: file.to_owned(), holds: summary.is_some(), summary, findings: listed }
@@ -130,8 +130,8 @@ impl Report {
         let Summary { role, tier, rules, calls, instructions } = self.summary.as_ref()?;
         let instructions = match instructions {
             None => "no program, since strict mode is the kernel's own".to_owned(),
-            Some(Instructions { reference, bitmask }) => {
-                format!("{reference} instructions, {bitmask} as a bitmask")
+            Some(Instructions { optimizing, bitmask }) => {
+                format!("{optimizing} instructions, {bitmask} as a bitmask")
             }
         };
         let (rules, calls) = (counted(*rules, "rule"), counted(*calls, "call"));
@@ -143,7 +143,8 @@ impl Report {
 }
 
 impl Summary {
-    fn new(policy: &Policy) -> Result<Self, compile::Error> {
+    fn new(checked: &Checked) -> Result<Self, compile::Error> {
+        let Checked { policy, profile, .. } = checked;
         let tier = match policy.tier {
             Tier::Strict => "strict",
             Tier::Bitmask => "bitmask",
@@ -152,7 +153,8 @@ impl Summary {
         let instructions = match policy.tier {
             Tier::Strict => None,
             Tier::Bitmask | Tier::Filter => {
-                Some(Instructions { reference: reference(policy)?.len(), bitmask: bitmask(policy)?.len() })
+                let optimizing = optimize(policy, &Weights::CacheAware(profile.as_ref()))?.len();
+                Some(Instructions { optimizing, bitmask: bitmask(policy)?.len() })
             }
         };
         let calls: BTreeSet<_> = policy.rules.iter().map(|rule| rule.call.number).collect();

@@ -3,10 +3,11 @@
 use std::io::{self, IsTerminal};
 use std::path::PathBuf;
 
-use seccomp_policies::compile::{bitmask, reference, with_otherwise};
+use seccomp_policies::compile::{self, bitmask, optimize, reference, with_otherwise};
 use seccomp_policies::embed;
 use seccomp_policies::export::{self, Listing};
-use seccomp_policies::language::{self, Policy};
+use seccomp_policies::language::{self, Checked, Policy};
+use seccomp_policies::profile::Profile;
 use seccomp_policies::syscalls::Arch;
 
 use super::events::EventListing;
@@ -15,6 +16,7 @@ use crate::cli::Outcome;
 
 const EXAMPLES: &str = "Examples:
   ringfence policy compile vcpu.policy
+  ringfence policy compile vcpu.policy --weights uniform
   ringfence policy compile vcpu.policy --backend bitmask --on-violation log
   ringfence policy compile vcpu.policy --format bytes -o vcpu.bpf
   ringfence policy compile vcpu.policy --format json --target aarch64
@@ -31,6 +33,9 @@ pub(super) struct Args {
     /// What makes the program
     #[arg(long, value_enum, default_value_t)]
     backend: Backend,
+    /// How often calls are made, for the optimizing backend
+    #[arg(long, value_enum, default_value_t)]
+    weights: Weights,
     /// What the program is written as
     #[arg(long, value_enum, default_value_t)]
     format: Format,
@@ -47,8 +52,10 @@ pub(super) struct Args {
 
 #[derive(Clone, Copy, Debug, Default, clap::ValueEnum)]
 enum Backend {
-    /// The whole policy, by seccompiler
+    /// The whole policy, for the fewest instructions executed
     #[default]
+    Optimizing,
+    /// The whole policy, by seccompiler
     Reference,
     /// Call numbers alone: what a rule may allow is allowed whatever the arguments
     Bitmask,
@@ -59,11 +66,24 @@ enum Backend {
 impl Backend {
     const fn name(self) -> &'static str {
         match self {
+            Self::Optimizing => "optimizing",
             Self::Reference => "reference",
             Self::Bitmask => "bitmask",
             Self::EventFilter => "event-filter",
         }
     }
+}
+
+#[derive(Clone, Copy, Debug, Default, clap::ValueEnum)]
+enum Weights {
+    /// All alike, for a kernel without the action cache (before 5.11)
+    Uniform,
+    /// As the policy's profile says, for a kernel without the action cache
+    Profile,
+    /// For a kernel with the action cache: of the calls that it leaves to the program, as the policy's profile says, or
+    /// all alike if there is none
+    #[default]
+    CacheAware,
 }
 
 #[derive(Clone, Copy, Debug, Default, clap::ValueEnum)]
@@ -115,8 +135,8 @@ pub(super) fn run(args: &Args) -> Result<Outcome, Error> {
     if matches!(args.format, Format::Bytes) && args.output.is_none() && io::stdout().is_terminal() {
         return Err(Error::Terminal);
     }
-    let mut policy = match language::load(&args.file, args.target) {
-        Ok(checked) => checked.policy,
+    let Checked { mut policy, profile, .. } = match language::load(&args.file, args.target) {
+        Ok(checked) => checked,
         Err(findings) => {
             output::show(&findings);
             return Ok(Outcome::Deficient);
@@ -125,7 +145,7 @@ pub(super) fn run(args: &Args) -> Result<Outcome, Error> {
     if let Some(choice) = args.on_violation {
         policy = with_otherwise(&policy, embed::OnViolation::from(choice).otherwise());
     }
-    let bytes = compiled(args, &policy)?;
+    let bytes = compiled(args, &policy, profile.as_ref())?;
     match &args.output {
         None => output::print(&bytes)?,
         Some(path) => output::replace(path, &bytes)?,
@@ -133,14 +153,28 @@ pub(super) fn run(args: &Args) -> Result<Outcome, Error> {
     Ok(Outcome::Done)
 }
 
+impl Args {
+    fn weights<'a>(&self, profile: Option<&'a Profile>) -> Result<compile::Weights<'a>, Error> {
+        Ok(match self.weights {
+            Weights::Uniform => compile::Weights::Uniform,
+            Weights::Profile => {
+                let none = || Error::NoProfile { path: self.file.clone() };
+                compile::Weights::Profile(profile.ok_or_else(none)?)
+            }
+            Weights::CacheAware => compile::Weights::CacheAware(profile),
+        })
+    }
+}
+
 /// What the policy compiles to, in the format that is asked for.
-fn compiled(args: &Args, policy: &Policy) -> Result<Vec<u8>, Error> {
+fn compiled(args: &Args, policy: &Policy, profile: Option<&Profile>) -> Result<Vec<u8>, Error> {
     match args.format {
         Format::Firecracker => return Ok(export::firecracker(std::slice::from_ref(policy))?.into_bytes()),
         Format::Oci => return Ok(export::oci(policy)?.into_bytes()),
         _ => {}
     }
     let program = match args.backend {
+        Backend::Optimizing => optimize(policy, &args.weights(profile)?),
         Backend::Reference => reference(policy),
         Backend::Bitmask => bitmask(policy),
         Backend::EventFilter => return events(policy, args.format),

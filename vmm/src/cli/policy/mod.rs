@@ -102,6 +102,15 @@ pub enum Error {
         /// What the backend said.
         source: seccomp_policies::compile::Error,
     },
+    /// Weights of a profile that the policy does not name.
+    #[error(
+        "{} names no profile to take weights from; add a line `frequency \"NAME.profile\"`, or choose \
+         --weights uniform", path.display()
+    )]
+    NoProfile {
+        /// The path given.
+        path: PathBuf,
+    },
     /// The policy holds, but the form that is asked for cannot say it.
     #[error(transparent)]
     Export(#[from] seccomp_policies::export::Error),
