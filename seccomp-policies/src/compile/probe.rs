@@ -13,7 +13,7 @@ use crate::syscalls::Arch;
 /// `arch/x86/include/uapi/asm/unistd.h`.
 const X32: u32 = 0x4000_0000;
 
-/// i386, the other table of calls that an x86_64 kernel serves: `AUDIT_ARCH_I386`, Linux
+/// i386, the other table of calls that such a kernel serves: `AUDIT_ARCH_I386`, Linux
 /// `include/uapi/linux/audit.h`.
 const I386: u32 = 0x4000_0003;
 

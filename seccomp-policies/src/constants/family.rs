@@ -3,25 +3,38 @@
 use crate::syscalls::Arch;
 
 /// A named number of a header.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Constant {
     /// Its name in the header.
     pub name: &'static str,
-    x86_64: Option<i64>,
-    aarch64: Option<i64>,
+    entry: Entry,
 }
 
 impl Constant {
-    pub(super) const fn new(name: &'static str, x86_64: Option<i64>, aarch64: Option<i64>) -> Self {
-        Self { name, x86_64, aarch64 }
-    }
-
     /// Its value on an architecture, if it exists there.
     pub const fn value(&self, arch: Arch) -> Option<i64> {
         match arch {
-            Arch::X86_64 => self.x86_64,
-            Arch::Aarch64 => self.aarch64,
+            Arch::X86_64 => self.entry.x86_64,
+            Arch::Aarch64 => self.entry.aarch64,
         }
+    }
+}
+
+/// What a family keeps of a constant beside its name. It holds no pointer: a thousand of them were two thousand
+/// relocations and 47 KiB of memory at every start of a position-independent binary.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Entry {
+    x86_64: Option<i64>,
+    aarch64: Option<i64>,
+    /// Bytes of the name.
+    length: u8,
+}
+
+impl Entry {
+    pub(super) const fn new(name: &'static str, x86_64: Option<i64>, aarch64: Option<i64>) -> Self {
+        assert!(name.len() <= u8::MAX as usize, "the length of a name is a byte");
+        #[expect(clippy::cast_possible_truncation, reason = "it fits, as was just asserted")]
+        Self { x86_64, aarch64, length: name.len() as u8 }
     }
 }
 
@@ -43,17 +56,25 @@ pub enum Kind {
 pub struct Family {
     /// How they make up a number.
     pub kind: Kind,
-    /// The constants.
-    pub constants: &'static [Constant],
+    /// The names of all constants, one after the other.
+    pub(super) names: &'static str,
+    pub(super) entries: &'static [Entry],
 }
 
 impl Family {
+    /// The constants, in the order of the header.
+    pub fn constants(&self) -> impl Iterator<Item = Constant> + use<> {
+        let (mut names, entries) = (self.names, self.entries);
+        entries.iter().map(move |&entry| {
+            let (name, rest) = names.split_at(usize::from(entry.length));
+            names = rest;
+            Constant { name, entry }
+        })
+    }
+
     /// The first constant of this value.
     pub fn named(&self, arch: Arch, value: i64) -> Option<&'static str> {
-        self.constants
-            .iter()
-            .find(|constant| constant.value(arch) == Some(value))
-            .map(|constant| constant.name)
+        self.constants().find(|constant| constant.value(arch) == Some(value)).map(|constant| constant.name)
     }
 
     /// A number in the names of the family, bits without a name in hexadecimal; `None` if no name fits.
@@ -71,8 +92,7 @@ impl Family {
             names.push(name.to_owned());
             left &= !field;
         }
-        let mut flags: Vec<_> =
-            self.constants.iter().filter_map(|it| Some((it.name, it.value(arch)?))).collect();
+        let mut flags: Vec<_> = self.constants().filter_map(|it| Some((it.name, it.value(arch)?))).collect();
         flags.retain(|(_, flag)| *flag & !field != 0);
         // Flags of several bits first, since they contain others: O_SYNC contains O_DSYNC.
         flags.sort_by_key(|(_, flag)| std::cmp::Reverse(flag.count_ones()));
@@ -114,20 +134,30 @@ macro_rules! family {
         $(#[$doc])*
         pub(super) const $family: $crate::constants::family::Family = {
             #[allow(unused_imports)]
-            use $crate::constants::family::{Constant, Family, Kind, from_libc};
+            use $crate::constants::family::{Entry, Family, Kind, from_libc};
             #[allow(dead_code)]
             const KIND: Kind = $kind;
-            Family { kind: $kind, constants: &[
-                $($({
-                    #[allow(clippy::cast_lossless, clippy::cast_possible_wrap, reason = "libc has many types")]
-                    const VALUE: i64 = from_libc(libc::$libc as i64, KIND);
-                    Constant::new(stringify!($libc), Some(VALUE), Some(VALUE))
-                },)*)?
-                $($(Constant::new(stringify!($same), Some($both), Some($both)),)*)?
-                $($(Constant::new(stringify!($each), Some($x86), Some($arm)),)*)?
-                $($(Constant::new(stringify!($x86_name), Some($x86_value), None),)*)?
-                $($(Constant::new(stringify!($arm_name), None, Some($arm_value)),)*)?
-            ] }
+            Family {
+                kind: $kind,
+                names: concat!(
+                    $($(stringify!($libc),)*)?
+                    $($(stringify!($same),)*)?
+                    $($(stringify!($each),)*)?
+                    $($(stringify!($x86_name),)*)?
+                    $($(stringify!($arm_name),)*)?
+                ),
+                entries: &[
+                    $($({
+                        #[allow(clippy::cast_lossless, clippy::cast_possible_wrap, reason = "libc has many types")]
+                        const VALUE: i64 = from_libc(libc::$libc as i64, KIND);
+                        Entry::new(stringify!($libc), Some(VALUE), Some(VALUE))
+                    },)*)?
+                    $($(Entry::new(stringify!($same), Some($both), Some($both)),)*)?
+                    $($(Entry::new(stringify!($each), Some($x86), Some($arm)),)*)?
+                    $($(Entry::new(stringify!($x86_name), Some($x86_value), None),)*)?
+                    $($(Entry::new(stringify!($arm_name), None, Some($arm_value)),)*)?
+                ],
+            }
         };
     };
 }

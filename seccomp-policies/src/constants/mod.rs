@@ -103,13 +103,13 @@ pub fn names(arch: Arch) -> impl Iterator<Item = &'static str> {
     constants().filter(move |constant| constant.value(arch).is_some()).map(|constant| constant.name)
 }
 
-fn constants() -> impl Iterator<Item = &'static Constant> {
-    FAMILIES.iter().flat_map(|family| family.constants)
+fn constants() -> impl Iterator<Item = Constant> {
+    FAMILIES.iter().flat_map(|family| family.constants())
 }
 
 /// The number of an error by its name, as in `ENOENT`.
 pub fn errno(name: &str) -> Option<u16> {
-    let found = signal::ERRNO.constants.iter().find(|constant| constant.name == name)?;
+    let found = signal::ERRNO.constants().find(|constant| constant.name == name)?;
     u16::try_from(found.value(Arch::X86_64)?).ok()
 }
 
@@ -120,7 +120,7 @@ pub fn errno_name(number: u16) -> Option<&'static str> {
 
 /// Names of errors.
 pub fn errno_names() -> impl Iterator<Item = &'static str> {
-    signal::ERRNO.constants.iter().map(|constant| constant.name)
+    signal::ERRNO.constants().map(|constant| constant.name)
 }
 
 /// The families whose constants an argument of a call takes; empty for plain numbers and addresses.

@@ -63,12 +63,11 @@ struct Names<'a> {
     all: u64,
 }
 
-impl<'a> Names<'a> {
+impl Names<'_> {
     /// Constants that the call knows, with their numbers as the argument holds them.
-    fn known(&self) -> impl Iterator<Item = (&'a Constant, u64)> {
-        let number = |constant: &Constant| Some(constant.value(self.arch)?.cast_unsigned() & self.all);
-        let (call, family) = (self.call.name, self.family);
-        let constants = family.constants.iter().filter(move |constant| takes(call, constant.name));
+    fn known(&self) -> impl Iterator<Item = (Constant, u64)> {
+        let number = |constant: Constant| Some(constant.value(self.arch)?.cast_unsigned() & self.all);
+        let constants = self.family.constants().filter(|constant| takes(self.call.name, constant.name));
         constants.filter_map(move |constant| Some((constant, number(constant)?)))
     }
 
@@ -249,7 +248,7 @@ mod tests {
         for arch in [Arch::X86_64, Arch::Aarch64] {
             for call in all(arch) {
                 for argument in call.arguments {
-                    let numbers = families(call, argument).iter().flat_map(|family| family.constants);
+                    let numbers = families(call, argument).iter().flat_map(|family| family.constants());
                     for number in numbers.filter_map(|constant| constant.value(arch)) {
                         let value = number.cast_unsigned() & argument.width.mask();
                         let names =
