@@ -3,11 +3,14 @@
 
 use clap::{Parser, Subcommand};
 
+mod deferred;
 pub mod doctor;
 pub mod guest;
 pub mod policy;
 pub mod run;
 mod run_config;
+
+use deferred::Deferred;
 
 /// Runs guest images on KVM with every thread of the monitor held to the few system calls its role needs.
 ///
@@ -24,11 +27,11 @@ enum Command {
     /// Run a guest image confined
     Run(Box<run::Args>),
     /// Check, format and compile policies, and ask what they do
-    Policy(policy::Args),
+    Policy(Deferred<policy::Args>),
     /// List the embedded guests, build a Linux guest
-    Guest(guest::Args),
+    Guest(Deferred<guest::Args>),
     /// Say what this host offers and lacks
-    Doctor(doctor::Args),
+    Doctor(Deferred<doctor::Args>),
 }
 
 /// How a command ended, other than by an error.
@@ -67,8 +70,8 @@ pub fn execute(cli: Cli) -> Result<Outcome, Error> {
     match cli.command {
         None => Ok(run::run(&run::Args::default())?),
         Some(Command::Run(args)) => Ok(run::run(&args)?),
-        Some(Command::Policy(args)) => Ok(policy::run(&args)?),
-        Some(Command::Guest(args)) => Ok(guest::run(&args)?),
-        Some(Command::Doctor(args)) => Ok(doctor::run(&args)?),
+        Some(Command::Policy(Deferred(args))) => Ok(policy::run(&args)?),
+        Some(Command::Guest(Deferred(args))) => Ok(guest::run(&args)?),
+        Some(Command::Doctor(Deferred(args))) => Ok(doctor::run(&args)?),
     }
 }
