@@ -11,8 +11,8 @@ use super::limits::MAX_FINDINGS;
 /// nobody.
 pub(crate) const SHOWN: usize = 20;
 
-/// How much a diagnostic weighs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// How much a diagnostic weighs, the heaviest first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Severity {
     /// The text is not a policy.
     Error,
@@ -139,18 +139,22 @@ impl Diagnostics {
         Self { items, sources }
     }
 
-    /// Findings in the order of the text, and how many there are beyond those that are shown.
+    /// Findings in the order of the text, and how many there are beyond those that are shown: those that weigh less, or
+    /// stand further down. A loss does not hide behind notes.
     pub(crate) fn first(mut items: Vec<Diagnostic>, sources: Vec<Source>) -> Self {
-        items.sort_by_key(|item| item.labels.first().map(|place| (place.source, place.span.start)));
-        if items.len() > SHOWN {
-            let severity = items[0].severity;
+        let place = |item: &Diagnostic| item.labels.first().map(|place| (place.source, place.span.start));
+        items.sort_by_key(|item| (item.severity, place(item)));
+        let hidden = items.split_off(SHOWN.min(items.len()));
+        items.sort_by_key(place);
+        if let Some(first) = hidden.first() {
+            let found = items.len() + hidden.len();
             // Of more findings than this, not all were looked for.
-            let more = if items.len() > MAX_FINDINGS {
+            let more = if found > MAX_FINDINGS {
                 format!("more than {} more", MAX_FINDINGS - SHOWN)
             } else {
-                format!("{} more", items.len() - SHOWN)
+                format!("{} more", hidden.len())
             };
-            items.truncate(SHOWN);
+            let severity = first.severity;
             items.push(Diagnostic { severity, ..Diagnostic::unplaced(format!("and {more} like these")) });
         }
         Self::new(items, sources)

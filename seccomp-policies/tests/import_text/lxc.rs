@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 use seccomp_policies::action::Action::{self, Allow, Errno, KillThread, Trap};
 use seccomp_policies::import::{Format, Imported, Options};
-use seccomp_policies::language::Diagnostics;
+use seccomp_policies::language::{Diagnostics, Severity};
 use seccomp_policies::syscalls::Arch;
 
 use super::{assert_decides, clean, message, only, read};
@@ -197,4 +197,14 @@ fn a_megabyte_is_read_in_the_time_of_its_length() {
     );
     let comparisons = format!("2\nallowlist\nwrite allow {}\n", "[0,1,==]".repeat(130_000));
     assert!(with_options(&comparisons, &x86_64()).is_err());
+}
+
+#[test]
+fn a_loss_is_shown_however_many_notes_stand_before_it() {
+    let skipped = "no_such_call\n".repeat(50);
+    let options = Options { lossy: true, ..x86_64() };
+    let imported = with_options(&format!("2\nallowlist\n{skipped}mount notify\n"), &options).unwrap();
+    let losses = imported.notes.only(Severity::Warning);
+    assert!(losses.render(false).contains("a policy cannot hand calls to a listener"), "{}", imported.notes);
+    assert!(imported.notes.render(false).ends_with("note: and 31 more like these\n"), "{}", imported.notes);
 }
