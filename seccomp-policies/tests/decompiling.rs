@@ -16,7 +16,7 @@ use seccomp_policies::language::{
 use seccomp_policies::prove::{Decisions, Space};
 use seccomp_policies::syscalls::{Arch, by_name};
 use support::arbitrary;
-use support::program::{load as load_word, ret, when};
+use support::program::{load as load_word, op, ret, when};
 
 const NATIVE: u32 = 0xc000_003e;
 const I386: u32 = 0x4000_0003;
@@ -317,6 +317,31 @@ fn a_table_says_what_it_does_not_say() {
     let place = [load_word(8), when(libc::BPF_JEQ, 5, 0, 1), ret(ALLOW), ret(KILL)];
     assert!(!complete(&guarded(&place)));
     assert!(complete(&guarded(&[ret(ALLOW)])));
+}
+
+/// The lower bits of an argument as an error number: each is an answer, and each would be looked for in every call.
+#[test]
+fn a_program_that_returns_what_it_computes_is_given_up() {
+    let program = |mask| {
+        Program::new(vec![
+            load_word(16),
+            op(libc::BPF_ALU | libc::BPF_AND, mask),
+            op(libc::BPF_ALU | libc::BPF_OR, libc::SECCOMP_RET_TRAP),
+            op(libc::BPF_RET | libc::BPF_A, 0),
+        ])
+        .expect("a program")
+    };
+    assert_snapshot!(import(&program(0x1ff).bytes(), &x86_64()).unwrap_err().render(false), @r"
+    error: the program gives more than 256 answers
+     --> p.bpf:4:1
+      |
+    4 |    3  return A
+      | ^^^^^^^^^^^^^^ a computed one
+      |
+      = help: a policy has an answer for each rule, which no argument changes
+    ");
+    assert!(raw::table("p.bpf", &program(0x3fff).bytes(), &x86_64()).is_err());
+    assert!(raw::table("p.bpf", &program(0x7).bytes(), &x86_64()).is_ok());
 }
 
 proptest! {

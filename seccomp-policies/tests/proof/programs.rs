@@ -218,3 +218,21 @@ fn a_program_that_the_kernel_would_refuse_decides_nothing() {
     let error = Decisions::of_program(&[load(64), ret(0)]).expect_err("past the call");
     assert!(matches!(error, Error::Invalid(_)), "{error}");
 }
+
+/// Each bit of a register is tested, and those that are set are gathered in memory: as many states as values.
+#[test]
+fn a_program_that_gathers_bits_is_given_up_before_its_states_are_compared_with_each_other() {
+    let mut program = vec![op(BPF_LD | BPF_IMM, 0), op(BPF_ST, 0)];
+    for bit in 0..32 {
+        program.extend([
+            load(16),
+            when(BPF_JSET, 1 << bit, 0, 3),
+            op(BPF_LD | BPF_MEM, 0),
+            op(BPF_ALU | BPF_OR, 1 << bit),
+            op(BPF_ST, 0),
+        ]);
+    }
+    program.extend([op(BPF_LD | BPF_MEM, 0), when(BPF_JEQ, 0x1234_5678, 0, 1), ret(0), ret(1 << 31)]);
+    assert_eq!(validate(&program), Ok(()));
+    assert!(matches!(Decisions::of_program(&program), Err(Error::TooComplicated { .. })));
+}

@@ -19,6 +19,10 @@ use super::{Findings, Format, Imported, Options, role_of};
 use crate::language::{Diagnostics, Policy};
 use crate::prove::{Decisions, Error, Space};
 
+/// How many different answers a program may give. A program that returns what it has computed can give one for every
+/// error number and every word for a tracer, and each is looked for in the arguments of each call.
+const MAX_ANSWERS: usize = 256;
+
 /// Reads a program and decompiles it.
 pub(crate) fn read(input: &Input, options: &Options) -> Result<Imported, Diagnostics> {
     let mut findings = Findings::new(options.lossy);
@@ -39,7 +43,8 @@ pub(crate) fn read(input: &Input, options: &Options) -> Result<Imported, Diagnos
 /// What a program decides, as a table.
 ///
 /// # Errors
-/// Bytes that are no program that the kernel would take.
+/// Bytes that are no program that the kernel would take, a program that is too complicated to be described, and one of
+/// more than 256 answers.
 pub fn table(name: &str, bytes: &[u8], options: &Options) -> Result<Table, Diagnostics> {
     let input = Input { name, bytes, folder: None };
     let mut findings = Findings::new(options.lossy);
@@ -61,6 +66,10 @@ fn decided(
         source
     })?;
     match Decisions::of_program(program.instructions()) {
+        Ok(decisions) if decisions.iter().nth(MAX_ANSWERS).is_some() => {
+            findings.error(program.too_many_answers(MAX_ANSWERS));
+            Err(program.into_source())
+        }
         Ok(decisions) => Ok((program, decisions)),
         Err(error) => {
             let at = match &error {

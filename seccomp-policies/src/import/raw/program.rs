@@ -99,6 +99,15 @@ impl Program {
         }
     }
 
+    /// The error for a program of more answers than are looked for.
+    pub(super) fn too_many_answers(&self, most: usize) -> Diagnostic {
+        let returns = |instruction: &Instruction| Operation::decode(instruction) == Some(Operation::ReturnA);
+        let at = self.instructions.iter().position(returns).unwrap_or_default();
+        let place = self.spans.get(at).cloned().unwrap_or(0..0);
+        Diagnostic::error(format!("the program gives more than {most} answers"), 0, place, "a computed one")
+            .help("a policy has an answer for each rule, which no argument changes")
+    }
+
     /// The error for a policy that is not what it was made of.
     pub(super) fn not_equal(&self, answer: Answer) -> Diagnostic {
         let (source, span) = self.place_of_return(answer);

@@ -132,21 +132,18 @@ impl<'space> Execution<'space> {
             Operation::CopyAToX => state.x = state.a.clone(),
             Operation::CopyXToA => state.a = state.x.clone(),
             Operation::Jump(distance) => {
-                self.pass_on(at + 1 + distance as usize, state, calls.clone());
-                return Ok(());
+                return self.pass_on(at + 1 + distance as usize, state, calls.clone());
             }
             Operation::Branch { then, otherwise, .. } if then == otherwise => {
-                self.pass_on(at + 1 + usize::from(then), state, calls.clone());
-                return Ok(());
+                return self.pass_on(at + 1 + usize::from(then), state, calls.clone());
             }
             Operation::Branch { comparison, operand, then, otherwise } => {
                 let operand = self.operand(operand, &state);
                 let holds = state.a.holds(comparison, &operand, &mut self.diagrams)?;
                 let yes = Calls(self.diagrams.and(&calls.0, &holds)?);
                 let no = Calls(self.diagrams.without(&calls.0, &holds)?);
-                self.pass_on(at + 1 + usize::from(then), state.clone(), yes);
-                self.pass_on(at + 1 + usize::from(otherwise), state, no);
-                return Ok(());
+                self.pass_on(at + 1 + usize::from(then), state.clone(), yes)?;
+                return self.pass_on(at + 1 + usize::from(otherwise), state, no);
             }
             Operation::ReturnConstant(value) => {
                 self.answer(Answer::from_return_value(value), calls.clone());
@@ -154,8 +151,7 @@ impl<'space> Execution<'space> {
             }
             Operation::ReturnA => return self.answers_of(&state.a, calls),
         }
-        self.pass_on(at + 1, state, calls.clone());
-        Ok(())
+        self.pass_on(at + 1, state, calls.clone())
     }
 
     fn load(&self, source: Source, state: &State) -> Word {
@@ -197,19 +193,22 @@ impl<'space> Execution<'space> {
         if self.live[at + 1].has_a() {
             state.a = state.a.apply(arithmetic, &operand, &mut self.diagrams)?;
         }
-        self.pass_on(at + 1, state, going_on);
-        Ok(())
+        self.pass_on(at + 1, state, going_on)
     }
 
-    fn pass_on(&mut self, to: usize, mut state: State, calls: Calls) {
+    /// Calls that get to an instruction join those that are there in the same state. Each comparison of states counts as a
+    /// node, since a program that gathers bits doubles its states with each.
+    fn pass_on(&mut self, to: usize, mut state: State, calls: Calls) -> Result<(), Exhausted> {
         if calls.is_empty() {
-            return;
+            return Ok(());
         }
         state.forget_all_but(self.live[to], &self.zero);
+        self.diagrams.spend(self.reaching[to].len())?;
         match self.reaching[to].iter_mut().find(|(known, _)| *known == state) {
             Some((_, union)) => union.add(calls),
             None => self.reaching[to].push((state, Union::of(calls))),
         }
+        Ok(())
     }
 
     fn answer(&mut self, answer: Answer, calls: Calls) {
