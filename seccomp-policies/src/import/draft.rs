@@ -28,6 +28,18 @@ pub(crate) struct DraftRule {
     pub(crate) span: Range<usize>,
 }
 
+/// How much of a comment becomes a reason, in bytes: a rule for many calls is a rule for each here, with the reason in
+/// all of them.
+const LONGEST_COMMENT: usize = 1000;
+
+/// What a file says of a rule for many calls, at a length that each of them can have.
+pub(crate) fn shared_comment(text: &str) -> String {
+    if text.len() <= LONGEST_COMMENT {
+        return text.to_owned();
+    }
+    format!("{}...", &text[..text.floor_char_boundary(LONGEST_COMMENT)])
+}
+
 impl Draft {
     /// The one policy of a file, unless there are errors.
     pub(crate) fn finish(

@@ -5,6 +5,7 @@
 
 use super::check::outer;
 use super::diagnostics::{Diagnostic, Diagnostics, Source};
+use super::limits::{MAX_BYTES, MAX_FINDINGS};
 use super::lines::{Piece, outline};
 use super::parser;
 use super::syntax::{Expression, Item, ItemKind, RuleSyntax, Span};
@@ -26,11 +27,23 @@ enum Entry {
 /// The text in canonical layout. Its meaning is the same, and formatting it again changes nothing.
 ///
 /// # Errors
-/// Text that cannot be parsed; whether it holds is not asked.
+/// Text that cannot be parsed, or that is larger than any policy; whether it holds is not asked.
 pub fn format(name: &str, text: &str) -> Result<String, Diagnostics> {
+    if text.len() > MAX_BYTES {
+        let title = format!("{name} is larger than {} MiB, which no policy is", MAX_BYTES >> 20);
+        return Err(Diagnostics::new(vec![Diagnostic::unplaced(title)], Vec::new()));
+    }
+    laid_out(name, text)
+}
+
+/// The same for a text of any size.
+pub(super) fn laid_out(name: &str, text: &str) -> Result<String, Diagnostics> {
     let mut errors = Vec::new();
     let mut entries = Vec::new();
     for piece in outline(text) {
+        if errors.len() > MAX_FINDINGS {
+            break;
+        }
         match piece {
             Piece::Blank => entries.push(Entry::Blank),
             Piece::Comment(span) => entries.push(Entry::Comment(text[span].to_owned())),
@@ -46,7 +59,7 @@ pub fn format(name: &str, text: &str) -> Result<String, Diagnostics> {
 }
 
 fn diagnostics(name: &str, text: &str, errors: Vec<Diagnostic>) -> Diagnostics {
-    Diagnostics::new(
+    Diagnostics::first(
         errors,
         vec![Source { name: name.to_owned(), shown: name.to_owned(), text: text.to_owned() }],
     )
@@ -174,12 +187,14 @@ fn block(entries: &[Entry]) -> String {
             }
             Entry::Item { code, tail } => {
                 out.push_str(&code.join("\n"));
-                let column = column.max(last_width(code)) + 2;
+                let mut column = column.max(last_width(code)) + 2;
                 let mut at = last_width(code);
                 for line in tail {
                     out.extend(std::iter::repeat_n(' ', column - at));
                     out.push_str(line);
                     out.push('\n');
+                    // A word may be as long as the text, and as much white space before each line the square of that.
+                    column = column.min(WIDTH + 2);
                     at = 0;
                 }
                 if tail.is_empty() {

@@ -24,7 +24,7 @@ pub(crate) use check::{PlacedRule, undecided_rules};
 pub use diagnostics::{Diagnostic, Diagnostics, Label, Severity, Source};
 pub(crate) use diagnostics::{LineStarts, SHOWN};
 pub use format::format;
-pub(crate) use limits::{CallRules, MAX_BYTES};
+pub(crate) use limits::{CallRules, MAX_BYTES, MAX_FINDINGS};
 pub use policy::{Condition, Policy, Relation, Rule, Slot, Test, Tier, Width};
 pub use refusal::Refusal;
 pub(crate) use suggest::closest;

@@ -17,11 +17,13 @@ mod parse;
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::fs::File;
+use std::io::Read;
 use std::path::Path;
 
 pub(crate) use parse::parse;
 
-use crate::language::{Diagnostic, Diagnostics, Source};
+use crate::language::{Diagnostic, Diagnostics, MAX_BYTES, Source};
 
 /// Counts of calls, and where they come from.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -40,12 +42,16 @@ impl Profile {
     /// Reads the text of a profile; `name` is how messages call it.
     ///
     /// # Errors
-    /// Everything that is wrong with the text.
+    /// Everything that is wrong with the text, or that it is larger than any profile.
     pub fn from_text(name: &str, text: &str) -> Result<Self, Diagnostics> {
+        if text.len() > MAX_BYTES {
+            let title = format!("{name} is larger than {} MiB, which no profile is", MAX_BYTES >> 20);
+            return Err(Diagnostics::new(vec![Diagnostic::unplaced(title)], Vec::new()));
+        }
         let mut errors = Vec::new();
         let profile = parse(text, 0, &mut errors);
         let source = Source { name: name.to_owned(), shown: name.to_owned(), text: text.to_owned() };
-        profile.ok_or_else(|| Diagnostics::new(errors, vec![source]))
+        profile.ok_or_else(|| Diagnostics::first(errors, vec![source]))
     }
 
     /// Reads a profile from a file.
@@ -54,7 +60,11 @@ impl Profile {
     /// A file that cannot be read, or everything that is wrong with its text.
     pub fn load(path: &Path) -> Result<Self, Diagnostics> {
         let shown = path.display().to_string();
-        let text = std::fs::read_to_string(path).map_err(|error| {
+        let mut text = String::new();
+        // One byte more than is taken, so that a larger file shows.
+        let read =
+            File::open(path).and_then(|file| file.take(MAX_BYTES as u64 + 1).read_to_string(&mut text));
+        read.map_err(|error| {
             let error = Diagnostic::unplaced(format!("cannot read the profile {shown}: {error}"));
             Diagnostics::new(vec![error.help("give the path of a .profile file")], Vec::new())
         })?;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 
 use super::Profile;
-use crate::language::{Diagnostic, suggest};
+use crate::language::{Diagnostic, MAX_FINDINGS, suggest};
 use crate::syscalls::{self, Arch};
 
 /// What a profile says once, and what it is good for.
@@ -22,6 +22,10 @@ pub(crate) fn parse(text: &str, source: usize, errors: &mut Vec<Diagnostic>) -> 
     let mut reader = Reader { source, errors: Vec::new(), header: BTreeMap::new(), counts: BTreeMap::new() };
     let mut start = 0;
     for line in text.split_inclusive('\n') {
+        // Nobody reads more, and a suggestion for each takes long.
+        if reader.errors.len() > MAX_FINDINGS {
+            break;
+        }
         reader.line(line.trim_end(), start);
         start += line.len();
     }

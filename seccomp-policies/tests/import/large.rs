@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use seccomp_policies::import::{Format, MAX_BYTES, Options, read_bytes};
 
-use super::{said, x86_64};
+use super::{good, said, x86_64};
 
 fn firecracker(rules: &str) -> String {
     format!(r#"{{"t": {{"default_action": "trap", "filter_action": "allow", "filter": [{rules}]}}}}"#)
@@ -82,6 +82,19 @@ fn names_times_conditions_are_counted_before_they_are_made() {
     let args = vec![r#"{"index": 0, "value": 1, "op": "SCMP_CMP_EQ"}"#; 3000].join(",");
     let text = oci(&format!(r#"{{"names": [{names}], "action": "SCMP_ACT_ALLOW", "args": [{args}]}}"#));
     assert!(said(&text, Format::Oci, &x86_64()).contains("more than 65536 rules"));
+}
+
+#[test]
+fn a_file_for_more_threads_than_a_process_has_kinds_of_is_refused() {
+    let threads = |count: usize| {
+        let thread = |number| {
+            format!(r#""t{number}": {{"default_action": "trap", "filter_action": "allow", "filter": []}}"#)
+        };
+        format!("{{{}}}", (0..count).map(thread).collect::<Vec<_>>().join(","))
+    };
+    assert_eq!(good(&threads(256), Format::Firecracker, &x86_64()).policies.len(), 256);
+    let message = said(&threads(257), Format::Firecracker, &x86_64());
+    assert!(message.contains("the file has more than 256 filters"), "{message}");
 }
 
 /// Bits of one register paired with the same bits of another: exactly, this set needs a node for each of 2^64 values.

@@ -14,6 +14,9 @@ use super::{Findings, Format, Imported, Options, word};
 use crate::action::Action;
 use crate::language::{Diagnostic, Diagnostics, Policy, Source};
 
+/// How many threads a file may have filters for; Firecracker has three kinds.
+const MAX_THREADS: usize = 256;
+
 /// Reads a file: a policy for each thread, or the one of `options.role`.
 pub(crate) fn read(input: &Input, options: &Options) -> Result<Imported, Diagnostics> {
     let source = input.source()?;
@@ -36,6 +39,10 @@ fn threads(reader: &mut Reader, value: &Value, options: &Options, source: &Sourc
     let names: Vec<&str> = file.properties.iter().map(|property| property.name.as_str()).collect();
     if names.is_empty() {
         reader.error("the file has no filter", value, "no thread is named here");
+    }
+    if names.len() > MAX_THREADS {
+        reader.error(format!("the file has more than {MAX_THREADS} filters"), value, "one for each thread");
+        return Vec::new();
     }
     if let Some(wanted) = &options.role
         && !names.contains(&wanted.as_str())

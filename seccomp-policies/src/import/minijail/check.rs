@@ -16,6 +16,10 @@ use crate::syscalls::{self, Arch, Syscall};
 /// What `kill` is unless an option of minijail says otherwise: `SECCOMP_RET_KILL`, the thread.
 const KILL: Action = Action::KillThread;
 
+/// How many comparisons rules for many calls may add to those of the text: each of a filter's once for every call but one.
+/// A filter without one counts as one, and so does a call of a group.
+const MAX_ADDED: usize = 1 << 16;
+
 /// Makes rules of what was read.
 pub(super) fn check(
     loaded: Loaded,
@@ -34,9 +38,17 @@ pub(super) fn check(
     };
     let otherwise = otherwise.unwrap_or(KILL);
     let mut checker =
-        Checker { names, dialect, otherwise, findings, calls: HashMap::new(), rules: Vec::new() };
+        Checker { names, dialect, otherwise, findings, calls: HashMap::new(), added: 0, rules: Vec::new() };
     for rule in &rules {
         checker.rule(rule);
+        if checker.added > MAX_ADDED {
+            let title = format!("rules for many calls come to more than {MAX_ADDED} comparisons");
+            checker.findings.error(
+                Diagnostic::error(title, rule.source, rule.rule.span.clone(), "one too many")
+                    .help("each filter of a rule counts for each of its calls; name fewer of them"),
+            );
+            break;
+        }
     }
     Draft { otherwise, rules: checker.rules }
 }
@@ -48,6 +60,8 @@ struct Checker<'a> {
     findings: &'a mut Findings,
     /// What was read of each call, by its number.
     calls: HashMap<u32, Seen>,
+    /// What rules for many calls have added so far, of [`MAX_ADDED`].
+    added: usize,
     rules: Vec<DraftRule>,
 }
 
@@ -67,9 +81,20 @@ struct Meant {
 impl Checker<'_> {
     fn rule(&mut self, placed: &PlacedRule) {
         let source = placed.source;
-        let calls: Vec<(&'static Syscall, Span)> =
-            placed.rule.calls.iter().flat_map(|descriptor| self.described(source, descriptor)).collect();
+        let mut calls: Vec<(&'static Syscall, Span)> = Vec::new();
+        for descriptor in &placed.rule.calls {
+            calls.extend(self.described(source, descriptor));
+            if self.added > MAX_ADDED {
+                return;
+            }
+        }
         let Some(filters) = self.filters(placed) else { return };
+        let each: usize = filters.iter().map(|filter| filter.condition.comparisons()).sum();
+        let copies = calls.len().saturating_sub(1);
+        self.added = self.added.saturating_add(each.saturating_mul(copies));
+        if self.added > MAX_ADDED {
+            return;
+        }
         for (call, span) in calls {
             if self.may_follow(call, source, &span) {
                 self.add(placed, call, span, &filters);
@@ -96,6 +121,7 @@ impl Checker<'_> {
             );
             return Vec::new();
         };
+        self.added = self.added.saturating_add(group.len());
         let calls = group.iter().filter_map(|call| self.call(source, call, &name.span));
         calls.map(|call| (call, name.span.clone())).collect()
     }

@@ -16,6 +16,23 @@ pub(super) enum Folded {
     When(Condition),
 }
 
+impl Folded {
+    /// How many comparisons it makes, at least one.
+    pub(super) fn comparisons(&self) -> usize {
+        fn of(condition: &Condition) -> usize {
+            match condition {
+                Condition::Always | Condition::Test(_) => 1,
+                Condition::Not(inner) => of(inner),
+                Condition::All(parts) | Condition::Any(parts) => parts.iter().map(of).sum(),
+            }
+        }
+        match self {
+            Self::Unconditional | Self::Always | Self::Never => 1,
+            Self::When(condition) => of(condition),
+        }
+    }
+}
+
 /// An expression in disjunctive normal form. Tests that are always or never true are taken out.
 pub(super) fn folded(any: &[Vec<Atom>]) -> Folded {
     let mut alternatives = Vec::new();

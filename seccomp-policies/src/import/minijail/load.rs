@@ -11,6 +11,7 @@ use super::parser;
 use super::roots::{self, Roots};
 use super::syntax::{Name, Rule, Span, Statement, Verdict};
 use crate::import::MAX_BYTES;
+use crate::import::draft::shared_comment;
 use crate::language::{Diagnostic, Source};
 
 /// How deep includes may nest: what minijail's compiler allows unless told otherwise. Its C library allows one level.
@@ -79,7 +80,8 @@ impl Loader<'_> {
                 Ok(Statement::Default(verdict, span)) => self.out.default = Some((verdict, (source, span))),
                 Ok(Statement::Denylist(span)) => self.out.denylist = Some((source, span)),
                 Ok(Statement::Rule(rule)) => {
-                    self.out.rules.push(PlacedRule { source, rule, comment: statement.comment });
+                    let comment = statement.comment.as_deref().map(shared_comment);
+                    self.out.rules.push(PlacedRule { source, rule, comment });
                 }
             }
         }

@@ -7,6 +7,10 @@ use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::{Component, Path, PathBuf};
 
+/// The longest path with the zero behind it: Linux `include/uapi/linux/limits.h`. Each end of a path is looked for, so that
+/// the work grows with the square of its length.
+const PATH_MAX: usize = libc::PATH_MAX as usize;
+
 /// Folders that files may be read from; nothing outside of them is opened.
 #[derive(Debug, Default)]
 pub(super) struct Roots {
@@ -28,6 +32,9 @@ impl Roots {
 
     /// The file that a policy in `folder` means by `path`, links followed; the error says why there is none.
     pub(super) fn find(&self, folder: Option<&Path>, path: &str) -> Result<PathBuf, String> {
+        if path.len() >= PATH_MAX {
+            return Err(format!("it has {} bytes, and a path may have {}", path.len(), PATH_MAX - 1));
+        }
         let candidates = if path.starts_with('/') {
             self.installed(Path::new(path))
         } else {
@@ -144,6 +151,12 @@ mod tests {
             "it is a link to a file outside of the folders that may be read"
         );
         assert_eq!(found("./missing.policy").unwrap_err(), "there is no such file");
+    }
+
+    #[test]
+    fn a_path_that_no_system_call_takes_is_not_looked_for() {
+        let long = format!("/{}", "a/".repeat(3000));
+        assert_eq!(found(&long).unwrap_err(), "it has 6001 bytes, and a path may have 4095");
     }
 
     #[test]

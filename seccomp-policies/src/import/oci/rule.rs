@@ -3,7 +3,7 @@
 use super::{action, condition, requirements};
 use crate::action::Action;
 use crate::import::Options;
-use crate::import::draft::DraftRule;
+use crate::import::draft::{DraftRule, shared_comment};
 use crate::import::json::{Fields, Reader, Text, Value};
 use crate::language::{Condition, Diagnostic};
 use crate::syscalls;
@@ -87,7 +87,7 @@ fn rule<'v>(
     };
     let met = requirements::are_met(reader, fields.get("includes"), fields.get("excludes"), options);
     let comment = match fields.get("comment") {
-        Some(comment) => Some(reader.text(comment, "a comment")?.text.to_owned()),
+        Some(comment) => Some(shared_comment(reader.text(comment, "a comment")?.text)),
         None => None,
     };
     let (names, action, conditions, met) = (names?, action?, conditions?, met?);

@@ -7,7 +7,7 @@ mod value;
 
 use std::fmt::Write as _;
 
-use super::format::format;
+use super::format::laid_out;
 use super::policy::{Condition, Policy, Rule, Slot, Tier};
 use crate::action::Action;
 use crate::constants;
@@ -37,7 +37,7 @@ pub fn write(policy: &Policy) -> String {
         text.push_str(&rule_that_changes_nothing(policy));
     }
     // Layout moves words and changes none; a name that the language cannot read is left as it was written.
-    format("policy", &text).unwrap_or(text)
+    laid_out("policy", &text).unwrap_or(text)
 }
 
 /// A condition as the right side of a rule, constants by name where that is certain; empty for one that is always
