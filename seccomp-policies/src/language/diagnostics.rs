@@ -77,6 +77,11 @@ impl Diagnostic {
         self
     }
 
+    /// Where it stands among others: its source, and the byte there.
+    pub(crate) fn place(&self) -> Option<(usize, usize)> {
+        self.labels.first().map(|place| (place.source, place.span.start))
+    }
+
     /// The same finding as a warning.
     #[must_use]
     pub fn into_warning(mut self) -> Self {
@@ -142,10 +147,9 @@ impl Diagnostics {
     /// Findings in the order of the text, and how many there are beyond those that are shown: those that weigh less, or
     /// stand further down. A loss does not hide behind notes.
     pub(crate) fn first(mut items: Vec<Diagnostic>, sources: Vec<Source>) -> Self {
-        let place = |item: &Diagnostic| item.labels.first().map(|place| (place.source, place.span.start));
-        items.sort_by_key(|item| (item.severity, place(item)));
+        items.sort_by_key(|item| (item.severity, item.place()));
         let hidden = items.split_off(SHOWN.min(items.len()));
-        items.sort_by_key(place);
+        items.sort_by_key(Diagnostic::place);
         if let Some(first) = hidden.first() {
             let found = items.len() + hidden.len();
             // Of more findings than this, not all were looked for.
@@ -158,6 +162,11 @@ impl Diagnostics {
             items.push(Diagnostic { severity, ..Diagnostic::unplaced(format!("and {more} like these")) });
         }
         Self::new(items, sources)
+    }
+
+    /// Adds one that is about no place of a text.
+    pub(crate) fn add(&mut self, item: Diagnostic) {
+        self.items.push(item);
     }
 
     /// The findings, in the order of the text.

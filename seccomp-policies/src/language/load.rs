@@ -50,6 +50,27 @@ impl Texts for Files {
     }
 }
 
+/// Files in a folder, of which the first has been read: a pipe can be read but once.
+pub(crate) struct Opened<'a> {
+    pub(crate) files: Files,
+    pub(crate) name: &'a str,
+    pub(crate) text: &'a str,
+}
+
+impl Texts for Opened<'_> {
+    fn read(&self, name: &str) -> Result<String, String> {
+        if name == self.name { Ok(self.text.to_owned()) } else { self.files.read(name) }
+    }
+
+    fn shown(&self, name: &str) -> String {
+        self.files.shown(name)
+    }
+
+    fn read_profile(&self, name: &str) -> Result<Option<String>, String> {
+        self.files.read_profile(name)
+    }
+}
+
 /// The system's words for an error, without its number.
 fn reason(error: &io::Error) -> String {
     match error.kind() {

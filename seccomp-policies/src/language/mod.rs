@@ -24,7 +24,7 @@ pub(crate) use check::{PlacedRule, undecided_rules};
 pub use diagnostics::{Diagnostic, Diagnostics, Label, Severity, Source};
 pub(crate) use diagnostics::{LineStarts, SHOWN};
 pub use format::format;
-pub(crate) use limits::{CallRules, MAX_BYTES, MAX_FINDINGS};
+pub(crate) use limits::{CallRules, Limits, MAX_BYTES, MAX_FINDINGS};
 pub use policy::{Condition, Policy, Relation, Rule, Slot, Test, Tier, Width};
 pub use refusal::Refusal;
 pub(crate) use suggest::closest;
@@ -38,9 +38,21 @@ use crate::syscalls::Arch;
 /// # Errors
 /// Everything that is wrong with the text, and files that cannot be read.
 pub fn load(path: &Path, arch: Arch) -> Result<Checked, Diagnostics> {
+    let (files, name) = place(path);
+    check::check(load::load(&name, &files), arch)
+}
+
+/// The same, of a file whose text has been read.
+pub(crate) fn load_text(path: &Path, text: &str, arch: Arch) -> Result<Checked, Diagnostics> {
+    let (files, name) = place(path);
+    check::check(load::load(&name, &load::Opened { files, name: &name, text }), arch)
+}
+
+/// The folder of a policy, and its name there.
+fn place(path: &Path) -> (load::Files, String) {
     let folder = path.parent().unwrap_or(Path::new("")).to_owned();
     let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-    check::check(load::load(&name, &load::Files { folder }), arch)
+    (load::Files { folder }, name)
 }
 
 /// Checks a policy from memory: `sources` holds the text of `root` and of every file that it includes, by the names

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::hash::{Hash, Hasher};
 use std::ops::RangeInclusive;
 
-use biodivine_lib_bdd::{Bdd, BddVariable};
+use biodivine_lib_bdd::{Bdd, BddVariable, op_function};
 
 use super::Count;
 use super::layout::{self, Field};
@@ -68,6 +68,12 @@ impl Calls {
     #[must_use]
     pub fn without(&self, other: &Self) -> Self {
         Self(self.0.and_not(&other.0))
+    }
+
+    /// The same, unless finding that out takes more than so many pairs of the two diagrams' nodes.
+    pub(crate) fn without_within(&self, other: &Self, pairs: usize) -> Option<Self> {
+        Bdd::check_binary_op(pairs, &self.0, &other.0, op_function::and_not)?;
+        Some(self.without(other))
     }
 
     /// The calls that are not in the set.

@@ -21,7 +21,7 @@ mod space;
 mod union;
 
 pub use answer::{Answer, Permission};
-pub(crate) use bounded::Bounded;
+pub(crate) use bounded::{Bounded, Effort};
 pub use calls::{Calls, MAX_RANGES};
 pub use conditions::{Inexpressible, condition_of};
 pub use count::Count;

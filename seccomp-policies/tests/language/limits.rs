@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 use std::fs;
+use std::ops::Range;
 
 use super::{HEADER, files, policy, rules};
 use seccomp_policies::language::load;
@@ -118,4 +119,50 @@ fn rules_whose_exact_meaning_has_no_small_form_are_refused() {
     }
     let message = rules(&[&text]);
     assert!(message.contains("the rules for `read` are too complicated together"), "{message}");
+}
+
+/// Pairs of the same bits of two arguments, as alternatives: a node for each value of the bits.
+fn pairs(bits: Range<u32>, [one, other]: [&str; 2]) -> String {
+    let pair = |bit| format!("({one} & {0:#x}) != 0 && ({other} & {0:#x}) != 0", 1_u64 << bit);
+    bits.map(pair).collect::<Vec<_>>().join(" || ")
+}
+
+const BUFFER: [&str; 2] = ["buf", "count"];
+
+#[test]
+fn rules_that_are_small_alone_are_refused_where_they_are_too_much_together() {
+    // The first two are one diagram when the third comes, which has nothing in common with it.
+    let [first, second, third] = [0..1, 1..15, 15..30].map(|bits| pairs(bits, BUFFER));
+    let message = rules(&[&format!("read: {first} -- a\nread: {second} -- b\nread: {third} -- c")]);
+    assert!(message.contains("are too complicated together"), "{message}");
+}
+
+#[test]
+fn rules_that_come_to_little_after_long_work_are_refused() {
+    let [one, other] = [0..13, 13..26].map(|bits| pairs(bits, ["inp", "outp"]));
+    let one = format!("pselect6: sig == 1 && ({one}) -- a");
+    let message = rules(&[&one, &format!("pselect6: sig == 2 && ({other}) -- b")]);
+    assert!(message.contains("the policy's rules are too complicated together"), "{message}");
+}
+
+#[test]
+fn calls_that_are_small_alone_are_refused_where_they_are_too_much_together() {
+    let call = |name: &str| {
+        let mut text = format!("{name}: {} -- pairs\n", pairs(0..13, BUFFER));
+        for fd in 0..40 {
+            writeln!(text, "{name}: fd == {fd} -- one of many").unwrap();
+        }
+        text
+    };
+    let notes = rules(&[&call("read")]);
+    assert!(!notes.contains("error"), "{notes}");
+    let message = rules(&[&["read", "write", "pread64", "pwrite64"].map(call).concat()]);
+    assert!(message.contains("the policy's rules are too complicated together"), "{message}");
+}
+
+#[test]
+fn which_rule_covers_another_is_not_found_out_at_any_price() {
+    let [one, other] = [0..15, 15..30].map(|bits| pairs(bits, BUFFER));
+    let message = rules(&[&format!("read: {one} -- a\nread: -- all\nread: {other} -- b")]);
+    assert!(message.contains("this rule is covered by"), "{message}");
 }

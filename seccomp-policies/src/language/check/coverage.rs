@@ -5,12 +5,15 @@ use std::collections::BTreeMap;
 use super::PlacedRule;
 use crate::action::Action;
 use crate::language::diagnostics::Diagnostic;
+use crate::language::limits::MAX_FINDINGS;
 use crate::language::policy::{Condition, Relation, Test, Tier, Width};
 use crate::prove::{Calls, Space, Union};
 use crate::syscalls::{Argument, Syscall};
 
 /// How many of the rules that together cover another one are shown.
 const SHOWN: usize = 4;
+/// How many pairs of nodes are looked at for the part that one rule has in covering another.
+const MAX_PAIRS: usize = 1 << 16;
 
 /// A rule and the calls that meet its condition.
 type Meant<'a> = (&'a PlacedRule, Calls);
@@ -42,24 +45,32 @@ fn alternatives(rules: &[Meant], findings: &mut Vec<Diagnostic>) {
         if calls.is_everything() && rule.rule.condition != Condition::Always {
             findings.push(always(rule));
         } else if decided.new_in(calls).is_empty() {
-            findings.push(covered(rule, &covering(&rules[..index], calls)));
+            // Of findings that nobody reads it is not found out which rules do it: that takes long.
+            let earlier = if findings.len() < MAX_FINDINGS { &rules[..index] } else { &[] };
+            findings.push(covered(rule, &covering(earlier, calls)));
         }
         decided.add(calls.clone());
     }
 }
 
-/// The earlier rules that decide these calls: one if one does alone, else as few as can be left in.
+/// The earlier rules that decide these calls: one if one does alone, else as few as can be left in. A rule of which that
+/// takes too long to find out counts as one that does with others.
 fn covering<'a>(earlier: &[Meant<'a>], calls: &Calls) -> Vec<&'a PlacedRule> {
-    if let Some((alone, _)) = earlier.iter().find(|(_, decided)| decided.covers(calls)) {
+    let alone =
+        |(_, decided): &&Meant| calls.without_within(decided, MAX_PAIRS).is_some_and(|rest| rest.is_empty());
+    if let Some((alone, _)) = earlier.iter().find(alone) {
         return vec![alone];
     }
     let mut left = calls.clone();
     let mut needed = Vec::new();
     for (rule, decided) in earlier {
-        let rest = left.without(decided);
-        if rest != left {
-            needed.push(*rule);
-            left = rest;
+        match left.without_within(decided, MAX_PAIRS) {
+            Some(rest) if rest == left => {}
+            Some(rest) => {
+                needed.push(*rule);
+                left = rest;
+            }
+            None => needed.push(*rule),
         }
     }
     needed

@@ -14,12 +14,11 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use super::diagnostics::{Diagnostic, Diagnostics, LineStarts, Severity, Source};
-use super::limits::{CallRules, MAX_FINDINGS};
+use super::limits::{CallRules, Limits, MAX_FINDINGS};
 use super::load::{Loaded, Placed};
 use super::policy::{Policy, Rule, Slot, Tier};
 use super::syntax::{ItemKind, Reason, Span};
 use crate::profile::Profile;
-use crate::prove::Space;
 use crate::syscalls::Arch;
 
 /// A policy that holds, and what there is to say about it.
@@ -106,16 +105,25 @@ fn checked_rules(
 
 /// Whether the rules of every call are so few and so simple that their coverage can be decided.
 fn within_limits(rules: &[PlacedRule], findings: &mut Vec<Diagnostic>) -> bool {
-    let space = Space::new();
-    let mut calls: BTreeMap<u32, CallRules> = BTreeMap::new();
-    for PlacedRule { rule, source, span } in rules {
-        let call = calls.entry(rule.call.number).or_insert_with(|| CallRules::new(&space));
-        if let Err((title, help)) = call.add(rule.call.name, &rule.condition) {
-            findings.push(Diagnostic::error(title, *source, span.clone(), "one too many").help(help));
-            return false;
-        }
-    }
-    true
+    let limits = Limits::new();
+    let mut calls: BTreeMap<u32, (CallRules, &PlacedRule)> = BTreeMap::new();
+    let added = rules.iter().try_for_each(|placed| {
+        let rule = &placed.rule;
+        let (call, last) = calls.entry(rule.call.number).or_insert_with(|| (CallRules::new(&limits), placed));
+        *last = placed;
+        call.add(rule.call.name, &rule.condition, rule.action).map_err(|too_much| (too_much, placed))
+    });
+    let finish = |(call, last): (CallRules, _)| call.finish(name(last)).map_err(|too_much| (too_much, last));
+    let Err(((title, help), placed)) = added.and_then(|()| calls.into_values().try_for_each(finish)) else {
+        return true;
+    };
+    let label = "one too many";
+    findings.push(Diagnostic::error(title, placed.source, placed.span.clone(), label).help(help));
+    false
+}
+
+const fn name(placed: &PlacedRule) -> &'static str {
+    placed.rule.call.name
 }
 
 /// Findings about rules that decide nothing: they never match, or earlier ones take all that they match.
