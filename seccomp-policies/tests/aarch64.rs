@@ -11,12 +11,20 @@ use proptest::test_runner::TestRunner;
 use seccomp_policies::action::Action;
 use seccomp_policies::bpf::{Program, interpret};
 use seccomp_policies::call::Call;
-use seccomp_policies::compile::{Error, bitmask, probes, reference, verify, widen};
+use seccomp_policies::compile::{Error, Weights, bitmask, optimize, probes, reference, verify, widen};
 use seccomp_policies::language::{Policy, check_sources, load};
+use seccomp_policies::prove::prove;
 use seccomp_policies::syscalls::{Arch, by_name};
 use support::aarch64::{Answers, Case, Judge};
 use support::arbitrary::{EXIT_GROUP, calls, policies};
 use support::tracing::not_judged;
+
+/// A backend and its name.
+type Backend = (&'static str, fn(&Policy) -> Result<Program, Error>);
+
+/// The backends that compile a policy whole.
+const WHOLE: [Backend; 2] =
+    [("reference", reference), ("optimizing", |policy| optimize(policy, &Weights::default()))];
 
 /// `exit_group` of aarch64.
 const EXIT_GROUP_NUMBER: u32 = 94;
@@ -53,8 +61,9 @@ proptest! {
     fn every_backends_program_for_aarch64_means_what_its_policy_means(policy in policies(), calls in calls()) {
         let policy = for_aarch64(policy);
         let calls: Vec<_> = on_aarch64(calls).into_iter().chain(probes(&policy)).collect();
-        if let Some(program) = if_it_fits(reference(&policy)) {
+        for program in WHOLE.into_iter().filter_map(|(_, compile)| if_it_fits(compile(&policy))) {
             prop_assert_eq!(verify(program.instructions(), &policy, &calls), Ok(()));
+            prop_assert_eq!(prove(program.instructions(), &policy), Ok(()));
         }
         let program = bitmask(&policy).expect("a few numbers fit in a program");
         prop_assert_eq!(verify(program.instructions(), &widen(&policy), &calls), Ok(()));
@@ -80,7 +89,8 @@ fn cases() -> Vec<(Policy, Case)> {
         let mut calls: Vec<_> = on_aarch64(calls).into_iter().chain(probes(&policy)).collect();
         calls.retain(|call| call.arch == policy.arch.audit_value() && call.number != EXIT_GROUP_NUMBER);
         calls.truncate(200);
-        let whole = if_it_fits(reference(&policy)).map(|program| (policy.clone(), program));
+        let whole = WHOLE.into_iter().filter_map(|(_, compile)| if_it_fits(compile(&policy)));
+        let whole: Vec<_> = whole.map(|program| (policy.clone(), program)).collect();
         let numbers = (widen(&policy), bitmask(&policy).expect("a few numbers fit in a program"));
         whole
             .into_iter()
@@ -121,7 +131,11 @@ fn every_policy_of_the_project_means_the_same_for_aarch64_as_its_programs() {
     for role in ["io", "main", "vcpu"] {
         let policy = load(&folder.join(format!("{role}.policy")), Arch::Aarch64).expect("it holds").policy;
         let calls = probes(&policy);
-        assert_eq!(verify(reference(&policy).unwrap().instructions(), &policy, &calls), Ok(()), "{role}");
+        for (backend, compile) in WHOLE {
+            let program = compile(&policy).unwrap();
+            assert_eq!(verify(program.instructions(), &policy, &calls), Ok(()), "{backend} {role}");
+            assert_eq!(prove(program.instructions(), &policy), Ok(()), "{backend} {role}");
+        }
         assert_eq!(
             verify(bitmask(&policy).unwrap().instructions(), &widen(&policy), &calls),
             Ok(()),
@@ -139,21 +153,23 @@ otherwise trap
 clone: child_tidptr == 8 && (clone_flags & CLONE_THREAD) != 0 -- the fifth register here, the fourth there
 openat: flags == O_DIRECTORY -- another bit
 ";
-    let compiled = |arch| {
-        let policy = check_sources("r.policy", &[("r.policy", rules)], arch).expect("it holds").policy;
-        reference(&policy).expect("it fits")
-    };
-    let answer = |arch: Arch, call: &str, arguments| {
-        let number = by_name(arch, call).expect("a call of both").number;
-        let call = Call { number, arch: arch.audit_value(), instruction_pointer: 0, arguments };
-        Action::from_return_value(interpret(compiled(arch).instructions(), &call).expect("valid").value)
-    };
-    let thread = 0x1_0000;
-    let [fourth, fifth] = [[thread, 0, 0, 8, 0, 0], [thread, 0, 0, 0, 8, 0]];
-    let (yes, no) = (Some(Action::Allow), Some(Action::Trap));
-    assert_eq!([fourth, fifth].map(|arguments| answer(Arch::X86_64, "clone", arguments)), [yes, no]);
-    assert_eq!([fourth, fifth].map(|arguments| answer(Arch::Aarch64, "clone", arguments)), [no, yes]);
-    let [high, low] = [0o200_000, 0o40_000].map(|flags| [3, 0, flags, 0, 0, 0]);
-    assert_eq!([high, low].map(|arguments| answer(Arch::X86_64, "openat", arguments)), [yes, no]);
-    assert_eq!([high, low].map(|arguments| answer(Arch::Aarch64, "openat", arguments)), [no, yes]);
+    for (backend, compile) in WHOLE {
+        let compiled = |arch| {
+            let policy = check_sources("r.policy", &[("r.policy", rules)], arch).expect("it holds").policy;
+            compile(&policy).expect("it fits")
+        };
+        let answer = |arch: Arch, call: &str, arguments| {
+            let number = by_name(arch, call).expect("a call of both").number;
+            let call = Call { number, arch: arch.audit_value(), instruction_pointer: 0, arguments };
+            Action::from_return_value(interpret(compiled(arch).instructions(), &call).expect("valid").value)
+        };
+        let thread = 0x1_0000;
+        let [fourth, fifth] = [[thread, 0, 0, 8, 0, 0], [thread, 0, 0, 0, 8, 0]];
+        let (yes, no) = (Some(Action::Allow), Some(Action::Trap));
+        let clone = |arch| [fourth, fifth].map(|arguments| answer(arch, "clone", arguments));
+        assert_eq!((clone(Arch::X86_64), clone(Arch::Aarch64)), ([yes, no], [no, yes]), "{backend}");
+        let [high, low] = [0o200_000, 0o40_000].map(|flags| [3, 0, flags, 0, 0, 0]);
+        let openat = |arch| [high, low].map(|arguments| answer(arch, "openat", arguments));
+        assert_eq!((openat(Arch::X86_64), openat(Arch::Aarch64)), ([yes, no], [no, yes]), "{backend}");
+    }
 }
