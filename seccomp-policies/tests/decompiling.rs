@@ -185,6 +185,17 @@ fn bytes_that_are_no_program_are_refused() {
 }
 
 #[test]
+fn a_program_is_read_as_it_is_before_its_comparisons_are_cut_to_what_the_kernel_reads() {
+    let text = "role r\ntier filter\notherwise trap\nread: fd:u64 == 3 -- input\n";
+    let source = check_sources("r", &[("r", text)], Arch::X86_64).expect("a policy").policy;
+    let program = reference(&source).expect("a program");
+    let said = |kernel_widths| said(&program, &Options { kernel_widths, ..Options::default() });
+    assert!(said(false).contains("read: fd:u64 == 3 "), "{}", said(false));
+    let cut = said(true);
+    assert!(cut.contains("read: fd == 3 ") && cut.contains("1 rule compares more bits"), "{cut}");
+}
+
+#[test]
 fn what_a_policy_cannot_say_is_named() {
     let tracer = guarded(&[load_word(0), when(libc::BPF_JEQ, 0, 0, 1), ret(0x7ff0_0000), ret(0x0003_0007)]);
     assert_snapshot!(said(&tracer, &x86_64()), @r#"
@@ -203,6 +214,7 @@ fn what_a_policy_cannot_say_is_named() {
       | ^^^^^^^^^^^^^^^^^ si_errno is 7
       |
       = help: where losses are taken, the handler is given none
+      = help: a decision table says what the program does, where rules cannot
     "#);
     let unnamed = guarded(&[
         load_word(0),
@@ -228,6 +240,7 @@ fn what_a_policy_cannot_say_is_named() {
       | ^^^^^^^^^^^^^^ the program
       |
       = help: a policy has rules for calls that have a name
+      = help: a decision table says what the program does, where rules cannot
     "#);
     let anywhere = Program::new(vec![load_word(0), when(libc::BPF_JEQ, 0, 0, 1), ret(ALLOW), ret(KILL)])
         .expect("a program");
@@ -239,6 +252,7 @@ fn what_a_policy_cannot_say_is_named() {
       | ^^^^^^^^^^^^ the program
       |
       = help: a policy is for the calls of one architecture, here x86_64, and ends a process that uses another's entry
+      = help: a decision table says what the program does, where rules cannot
     "#);
     assert_snapshot!(said(&anywhere, &x86_64()), @r#"
     note: calls by the entry of architecture 0x40000003 can get `allow`
@@ -271,6 +285,7 @@ fn what_a_policy_cannot_say_is_named() {
       | ^^^^^^^^^^^^^^ the program
       |
       = help: it depends on the architecture, the number or the instruction pointer of a call, not on its arguments alone
+      = help: a decision table says what the program does, where rules cannot
     "#);
 }
 

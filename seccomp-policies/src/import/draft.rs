@@ -11,6 +11,7 @@ use crate::language::{
 use crate::syscalls::{Arch, Syscall};
 
 /// What an importer found.
+#[derive(Clone)]
 pub(crate) struct Draft {
     pub(crate) otherwise: Action,
     pub(crate) rules: Vec<DraftRule>,

@@ -17,9 +17,17 @@ impl Findings {
         Self { lossy, items: Vec::new() }
     }
 
-    /// Whether nothing was found.
-    pub(crate) const fn is_empty(&self) -> bool {
-        self.items.is_empty()
+    /// Whether what was found leaves the meaning of the file as it is: there are notes at most.
+    pub(crate) fn is_exact(&self) -> bool {
+        self.items.iter().all(|item| item.severity == Severity::Note)
+    }
+
+    /// Adds a line to the error that is shown last, if there is one: what else can be done.
+    pub(crate) fn help_with_errors(&mut self, text: &str) {
+        let errors = self.items.iter_mut().filter(|item| item.severity == Severity::Error);
+        if let Some(last) = errors.max_by_key(|error| error.place()) {
+            last.help.push(text.to_owned());
+        }
     }
 
     pub(crate) fn error(&mut self, finding: Diagnostic) {
@@ -54,7 +62,8 @@ impl Findings {
         let (errors, notes): (Vec<_>, Vec<_>) =
             self.items.into_iter().partition(|item| item.severity == Severity::Error);
         if errors.is_empty() {
-            return Ok(Imported { format, policies, notes: Diagnostics::first(notes, sources) });
+            let notes = Diagnostics::first(notes, sources);
+            return Ok(Imported { format, policies, profile: None, notes });
         }
         Err(Diagnostics::first(errors, sources))
     }

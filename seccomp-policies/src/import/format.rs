@@ -42,6 +42,14 @@ impl Format {
         Self::ALL.into_iter().find(|format| format.name() == name)
     }
 
+    /// Whether a file has nothing in it but comments, so that it could be anybody's, and most likely is a mistake.
+    pub(super) fn is_nothing(bytes: &[u8]) -> bool {
+        let text = std::str::from_utf8(bytes).ok().map(|text| text.trim_start_matches('\u{feff}'));
+        text.is_some_and(|text| {
+            text.lines().map(str::trim).all(|line| line.is_empty() || line.starts_with('#'))
+        })
+    }
+
     /// What a file most likely is, by its name and its first lines. What is nothing else is minijail's: a line of it
     /// is a call and a colon.
     pub fn detect(name: &str, bytes: &[u8]) -> Self {
@@ -57,7 +65,11 @@ impl Format {
         if matches!(text.lines().next().map(str::trim), Some("1" | "2")) {
             return Self::Lxc;
         }
-        if lines.any(is_directive) { Self::Ringfence } else { Self::Minijail }
+        if lines.any(|line| is_directive(line) || has_reason(line)) {
+            Self::Ringfence
+        } else {
+            Self::Minijail
+        }
     }
 }
 
@@ -81,6 +93,12 @@ fn is_directive(line: &str) -> bool {
     }
 }
 
+/// A rule with its reason: the language's, were its directives forgotten.
+fn has_reason(line: &str) -> bool {
+    let line = line.split('#').next().unwrap_or_default();
+    line.split_once(':').is_some_and(|(_, rule)| rule.split_whitespace().any(|word| word == "--"))
+}
+
 impl fmt::Display for Format {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.name())
@@ -95,7 +113,8 @@ mod tests {
     fn a_format_is_told_by_the_name_and_the_first_lines() {
         for (name, text, format) in [
             ("vcpu.policy", "# why\nrole vcpu\ntier filter\notherwise trap\n", Format::Ringfence),
-            ("block.policy", "# why\nread: 1\nioctl: arg1 == 5\n", Format::Minijail),
+            ("forgotten.policy", "read: fd == 3  -- input\n", Format::Ringfence),
+            ("block.policy", "# why: a -- b\nread: 1 # a: -- b\nioctl: arg1 == 5\n", Format::Minijail),
             ("x.json", "\n{\"vmm\": {\"default_action\": \"trap\"}}", Format::Firecracker),
             ("x.json", "{\"defaultAction\": \"SCMP_ACT_ERRNO\"}", Format::Oci),
             ("config.json", "{\"ociVersion\": \"1.0\", \"linux\": {}}", Format::Oci),
@@ -108,6 +127,19 @@ mod tests {
             assert_eq!(Format::detect(name, text.as_bytes()), format, "{name} {text:?}");
         }
         assert_eq!(Format::detect("x", &[0x20, 0xff, 0, 0]), Format::Raw);
+    }
+
+    #[test]
+    fn what_has_comments_alone_is_nothing() {
+        for (text, is_nothing) in [
+            ("", true),
+            (" \n\t\n", true),
+            ("\u{feff}# a\n  # b\n", true),
+            ("# a\nread: 1\n", false),
+            ("\0", false),
+        ] {
+            assert_eq!(Format::is_nothing(text.as_bytes()), is_nothing, "{text:?}");
+        }
     }
 
     #[test]

@@ -24,7 +24,8 @@ pub use options::{KernelVersion, Options};
 
 use std::path::Path;
 
-use crate::language::{self, Diagnostics, Policy};
+use crate::language::{self, Checked, Diagnostic, Diagnostics, Policy};
+use crate::profile::Profile;
 use findings::Findings;
 use input::Input;
 
@@ -38,6 +39,8 @@ pub struct Imported {
     pub format: Format,
     /// The policies: one, or for Firecracker one for each thread, in the order of the file.
     pub policies: Vec<Policy>,
+    /// Counts of calls that the file names; only our own language has them.
+    pub profile: Option<Profile>,
     /// What there is to know about them: notes, and a warning for each thing that was lost.
     pub notes: Diagnostics,
 }
@@ -49,15 +52,17 @@ pub struct Imported {
 /// cannot be read.
 pub fn read(path: &Path, format: Option<Format>, options: &Options) -> Result<Imported, Diagnostics> {
     let bytes = input::read(path)?;
-    let format = format.unwrap_or_else(|| Format::detect(&path.display().to_string(), &bytes));
-    if format == Format::Ringfence {
-        return ringfence(language::load(path, options.target()));
-    }
     let shown = path.display().to_string();
-    dispatch(&Input { name: &shown, bytes: &bytes, folder: path.parent() }, format, options)
+    let format = known(format, &shown, &bytes)?;
+    let input = Input { name: &shown, bytes: &bytes, folder: path.parent() };
+    if format == Format::Ringfence {
+        return ringfence(language::load_text(path, input.text()?, options.target()));
+    }
+    dispatch(&input, format, options)
 }
 
-/// The same from memory. Nothing is read from disk: a file that includes others is an error that says so.
+/// The same from memory. Nothing is read from disk: a file that includes others is an error that says so, and that a
+/// profile was left out is a warning.
 ///
 /// # Errors
 /// As for [`read`].
@@ -67,7 +72,7 @@ pub fn read_bytes(
     format: Option<Format>,
     options: &Options,
 ) -> Result<Imported, Diagnostics> {
-    let format = format.unwrap_or_else(|| Format::detect(name, bytes));
+    let format = known(format, name, bytes)?;
     let input = Input { name, bytes, folder: None };
     if format == Format::Ringfence {
         let text = input.text()?;
@@ -76,9 +81,26 @@ pub fn read_bytes(
     dispatch(&input, format, options)
 }
 
-fn ringfence(outcome: Result<language::Checked, Diagnostics>) -> Result<Imported, Diagnostics> {
+/// The format that was given, or the one that a file seems to have. Nothing is taken for nobody's.
+fn known(format: Option<Format>, name: &str, bytes: &[u8]) -> Result<Format, Diagnostics> {
+    match format {
+        Some(format) => Ok(format),
+        None if Format::is_nothing(bytes) => {
+            Err(findings::unreadable(format!("there is no policy in {name}")))
+        }
+        None => Ok(Format::detect(name, bytes)),
+    }
+}
+
+fn ringfence(outcome: Result<Checked, Diagnostics>) -> Result<Imported, Diagnostics> {
     let checked = outcome?;
-    Ok(Imported { format: Format::Ringfence, policies: vec![checked.policy], notes: checked.notes })
+    let Checked { policy, profile, mut notes, frequency, .. } = checked;
+    if let (Some(path), None) = (frequency, &profile) {
+        let title = format!("the counts of {} are left out", path.display());
+        let help = "a text that is in no file names none: give the policy as a file";
+        notes.add(Diagnostic::unplaced(title).help(help).into_warning());
+    }
+    Ok(Imported { format: Format::Ringfence, policies: vec![policy], profile, notes })
 }
 
 fn dispatch(input: &Input, format: Format, options: &Options) -> Result<Imported, Diagnostics> {

@@ -12,10 +12,12 @@ mod text;
 
 pub use table::{Row, Table};
 
+use std::path::Path;
+
 use program::Program;
 
-use super::input::Input;
-use super::{Findings, Format, Imported, Options, role_of};
+use super::input::{self, Input};
+use super::{Findings, Format, Imported, MAX_BYTES, Options, role_of};
 use crate::language::{Diagnostics, Policy};
 use crate::prove::{Decisions, Error, Space};
 
@@ -31,21 +33,39 @@ pub(crate) fn read(input: &Input, options: &Options) -> Result<Imported, Diagnos
         Err(source) => return findings.finish(Format::Raw, Vec::new(), vec![source]),
     };
     let draft = decompile::draft(&program, &decisions, options, &mut findings);
-    let exact = findings.is_empty();
+    let whole = options.kernel_widths.then(|| draft.clone());
     let role = options.role.clone().unwrap_or_else(|| role_of(input.name));
-    let policy = draft.policy(role, options, std::slice::from_ref(program.source()), &mut findings);
-    if exact {
-        confirm(&program, &decisions, &policy, &mut findings);
+    let sources = std::slice::from_ref(program.source());
+    let policy = draft.policy(role.clone(), options, sources, &mut findings);
+    if findings.is_exact() {
+        // What was cut to the widths of the arguments is no longer what the program compares.
+        let whole = whole.map(|draft| {
+            let options = Options { kernel_widths: false, ..options.clone() };
+            draft.policy(role, &options, sources, &mut Findings::new(false))
+        });
+        confirm(&program, &decisions, whole.as_ref().unwrap_or(&policy), &mut findings);
     }
+    findings.help_with_errors("a decision table says what the program does, where rules cannot");
     findings.finish(Format::Raw, vec![policy], vec![program.into_source()])
 }
 
-/// What a program decides, as a table.
+/// What the program of a file decides, as a table.
 ///
 /// # Errors
-/// Bytes that are no program that the kernel would take, a program that is too complicated to be described, and one of
-/// more than 256 answers.
+/// A file that cannot be read, bytes that are no program that the kernel would take, a program that is too complicated to
+/// be described, and one of more than 256 answers.
+pub fn read_table(path: &Path, options: &Options) -> Result<Table, Diagnostics> {
+    table(&path.display().to_string(), &input::read(path)?, options)
+}
+
+/// The same from memory.
+///
+/// # Errors
+/// As for [`read_table`].
 pub fn table(name: &str, bytes: &[u8], options: &Options) -> Result<Table, Diagnostics> {
+    if bytes.len() > MAX_BYTES {
+        return Err(input::too_large(name));
+    }
     let input = Input { name, bytes, folder: None };
     let mut findings = Findings::new(options.lossy);
     match decided(&input, options, &mut findings) {
