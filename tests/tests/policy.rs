@@ -400,10 +400,14 @@ fn the_shipped_policies_are_formatted() {
 #[test]
 fn every_example_of_the_help_does_what_it_says() {
     let text = "role vcpu\ntier filter\notherwise trap\n\nread: fd == 0  -- input\n";
+    let threads =
+        r#"{"vcpu": {"default_action": "trap", "filter_action": "allow", "filter": [{"syscall": "read"}]}}"#;
     let folder = folder(&[
         ("vcpu.policy", text),
         ("net.policy", text),
         ("seccomp-policies/policies/vcpu.policy", text),
+        ("seccomp.json", threads),
+        ("filter.bpf", "0x20 0 0 4\n0x15 1 0 0xc000003e\n0x06 0 0 0x80000000\n0x06 0 0 0x7fff0000\n"),
     ]);
     let binaries = ringfence().parent().expect("it is in a folder");
     let mut tried = 0;
@@ -420,5 +424,5 @@ fn every_example_of_the_help_does_what_it_says() {
             tried += 1;
         }
     }
-    assert_eq!(tried, 13);
+    assert_eq!(tried, 16);
 }

@@ -175,7 +175,7 @@ fn every_example_of_the_help_does_what_it_says() {
         assert_eq!(code, 0, "{example}: {output}{errors}");
         tried += 1;
     }
-    assert_eq!(tried, 5);
+    assert_eq!(tried, 6);
 }
 
 #[test]

@@ -52,7 +52,8 @@ fn without_process_numbers(text: &str) -> String {
     for part in parts {
         out.push('[');
         let rest = part.trim_start_matches(|c: char| c.is_ascii_digit());
-        let is_number = rest.len() < part.len() && rest.starts_with(']');
+        // `args[1]` of a program is not followed by a role.
+        let is_number = rest.len() < part.len() && rest.starts_with("] (");
         out.push_str(if is_number { "PID" } else { "" });
         out.push_str(if is_number { rest } else { part });
     }

@@ -21,7 +21,29 @@ fn a_policy_without_a_program_says_why() {
     let folder = folder(&[("strict.policy", strict)]);
     let (code, output, _) = run(&mut policy(folder.path(), &["stats", "strict.policy"]));
     assert_eq!(code, 0);
-    assert!(output.contains("s, reference: role `s` has no program"), "{output}");
+    assert!(output.contains("\ns: role `s` has no program"), "{output}");
+    assert_eq!(output.matches("has no program").count(), 1, "{output}");
+}
+
+#[test]
+fn the_counts_that_a_policy_names_are_those_that_count() {
+    let profile = "workload w\nkernel 6.18\ndate 2026-11-24\n\nioctl 900000\n";
+    let text = "role t\ntier filter\notherwise trap\nfrequency \"t.profile\"\n";
+    let calls = ["read", "write", "pread64", "pwrite64", "lseek", "recvfrom", "sendto", "fstat", "ioctl"];
+    let rules: String = calls.map(|call| format!("{call}: fd == 5  -- r\n")).concat();
+    let text = format!("{text}{rules}");
+    let unnamed = text.replace("frequency \"t.profile\"\n", "");
+    let folder = folder(&[("t.profile", profile), ("t.policy", &text), ("u.policy", &unnamed)]);
+    let json = |arguments: &[&str]| -> Value {
+        serde_json::from_str(&run(&mut policy(folder.path(), arguments)).1).expect("it is JSON")
+    };
+    let optimizing = |stats: &Value| stats["policies"][0]["backends"][0]["program"].clone();
+    let named = optimizing(&json(&["stats", "--json", "t.policy"]));
+    assert_eq!(named, optimizing(&json(&["stats", "--json", "--profile", "t.profile", "t.policy"])));
+    assert_eq!(
+        named["instructions"],
+        json(&["check", "--json", "t.policy"])[0]["instructions"]["optimizing"]
+    );
 }
 
 #[test]

@@ -4,64 +4,101 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use seccomp_policies::compile::{self, Weights, bitmask, optimize};
-use seccomp_policies::language::{self, Checked, Diagnostic, Diagnostics, Severity, Tier};
-use seccomp_policies::syscalls::Arch;
+use seccomp_policies::import::{Format, Imported};
+use seccomp_policies::language::{Diagnostic, Diagnostics, Policy, Severity, Tier};
+use seccomp_policies::profile::Profile;
 use serde::Serialize;
 
-use super::{Error, output, target_parser};
+use super::input::{self, Reading};
+use super::{Error, output};
 use crate::cli::Outcome;
 
-const EXAMPLES: &str = "Findings go to standard error; the exit code is 1 if a policy does not hold.
+const EXAMPLES: &str = "\
+A file of several threads has a line for each policy. Findings go to standard error.
+
+Exit codes: 0 every policy holds; 1 one does not, or cannot be read.
 
 Examples:
   ringfence policy check seccomp-policies/policies/vcpu.policy
   ringfence policy check --json *.policy
+  ringfence policy check seccomp.json --lossy
   ringfence policy check --target aarch64 net.policy";
 
 /// Arguments of `policy check`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct Args {
-    /// The policies
+    /// The policies, of any format; - reads standard input
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
-    /// For programs: one JSON array, an object for each policy
+    /// For programs: one JSON array, an object for each policy; a file's findings stand with its first
     #[arg(long)]
     json: bool,
-    /// The architecture that the policies are for
-    #[arg(long, value_name = "ARCH", default_value = "x86_64", value_parser = target_parser())]
-    target: Arch,
+    #[command(flatten)]
+    reading: Reading,
 }
 
 pub(super) fn run(args: &Args) -> Result<Outcome, Error> {
-    let reports: Vec<_> = args.files.iter().map(|file| check(file, args.target, args.json)).collect();
+    let mut reports = Vec::new();
+    for file in &args.files {
+        reports.extend(args.check(file)?);
+    }
     if args.json {
-        let mut text = serde_json::to_string_pretty(&reports).expect("plain data");
-        text.push('\n');
-        output::print(text.as_bytes())?;
+        output::json(&reports)?;
     } else {
         let lines: String = reports.iter().filter_map(Report::line).collect();
         output::print(lines.as_bytes())?;
     }
-    let failed = reports.iter().filter(|report| report.summary.is_none()).count();
+    let failed = reports.iter().filter(|report| !report.holds).count();
     if failed == 0 {
         return Ok(Outcome::Done);
     }
-    if !args.json && args.files.len() > 1 {
-        output::say(&format!("{failed} of {} policies do not hold\n", args.files.len()));
+    if !args.json && reports.len() > 1 {
+        output::say(&format!("{failed} of {} policies do not hold\n", reports.len()));
     }
     Ok(Outcome::Deficient)
 }
 
-/// What there is to say about one file.
+impl Args {
+    /// Checks one file. Findings are shown at once, unless they are for programs.
+    fn check(&self, file: &Path) -> Result<Vec<Report>, Error> {
+        let outcome = self.reading.read(file)?;
+        let findings = match &outcome {
+            Ok(imported) => &imported.notes,
+            Err(errors) => errors,
+        };
+        if !self.json {
+            output::show(findings);
+        }
+        let findings = findings.iter().map(|finding| Finding::new(finding, findings)).collect();
+        let reports = match outcome {
+            Ok(imported) => Report::of_policies(file, &imported, findings),
+            Err(_) => vec![Report { findings, ..Report::new(file, None) }],
+        };
+        if !self.json {
+            for too_large in reports.iter().filter_map(|report| report.too_large.as_ref()) {
+                output::say(&format!("error: {}: {too_large}\n", input::shown(file)));
+            }
+        }
+        Ok(reports)
+    }
+}
+
+/// What there is to say about one policy, or about a file that is none.
 #[derive(Serialize)]
 struct Report {
     file: PathBuf,
+    /// Absent where the file could not be read.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    format: Option<&'static str>,
     holds: bool,
     /// What the policy comes to, if it holds.
     #[serde(flatten)]
     summary: Option<Summary>,
     findings: Vec<Finding>,
+    /// Why a policy that holds by itself does not: no program can be made of it. It is among the findings.
+    #[serde(skip)]
+    too_large: Option<String>,
 }
 
 #[derive(Serialize)]
@@ -98,33 +135,42 @@ struct Place {
     column: usize,
 }
 
-/// Checks one file. Findings are shown at once, unless they are `for_programs`.
-fn check(file: &Path, target: Arch, for_programs: bool) -> Report {
-    let outcome = language::load(file, target);
-    let findings = match &outcome {
-        Ok(checked) => &checked.notes,
-        Err(errors) => errors,
-    };
-    if !for_programs {
-        output::show(findings);
-    }
-    let mut listed: Vec<_> = findings.iter().map(|finding| Finding::new(finding, findings)).collect();
-    let summary = outcome.ok().and_then(|checked| {
-        let summary = Summary::new(&checked);
-        summary.map_err(|error| listed.push(too_large(file, &error, for_programs))).ok()
-    });
-    Report { file: file.to_owned(), holds: summary.is_some(), summary, findings: listed }
-}
-
-/// A policy that holds by itself, but that no program can be made of.
-fn too_large(file: &Path, error: &compile::Error, for_programs: bool) -> Finding {
-    if !for_programs {
-        output::say(&format!("error: {}: {error}\n", file.display()));
-    }
-    Finding { severity: "error", title: error.to_string(), place: None, help: Vec::new() }
-}
-
 impl Report {
+    /// Nothing yet.
+    fn new(file: &Path, format: Option<Format>) -> Self {
+        Self {
+            file: file.to_owned(),
+            format: format.map(Format::name),
+            holds: false,
+            summary: None,
+            findings: Vec::new(),
+            too_large: None,
+        }
+    }
+
+    /// A report for each policy of a file, the file's findings with the first.
+    fn of_policies(file: &Path, imported: &Imported, findings: Vec<Finding>) -> Vec<Self> {
+        let of = |policy| Self::of(file, imported, policy);
+        let mut reports: Vec<_> = imported.policies.iter().map(of).collect();
+        if let Some(first) = reports.first_mut() {
+            first.findings.splice(0..0, findings);
+        }
+        reports
+    }
+
+    fn of(file: &Path, imported: &Imported, policy: &Policy) -> Self {
+        let report = Self::new(file, Some(imported.format));
+        match Summary::new(policy, imported.profile.as_ref()) {
+            Ok(summary) => Self { holds: true, summary: Some(summary), ..report },
+            Err(error) => {
+                let title = error.to_string();
+                let too_large = Some(title.clone());
+                let finding = Finding { severity: "error", title, place: None, help: Vec::new() };
+                Self { findings: vec![finding], too_large, ..report }
+            }
+        }
+    }
+
     /// The policy in one line, if it holds.
     fn line(&self) -> Option<String> {
         let Summary { role, tier, rules, calls, instructions } = self.summary.as_ref()?;
@@ -137,14 +183,13 @@ impl Report {
         let (rules, calls) = (counted(*rules, "rule"), counted(*calls, "call"));
         Some(format!(
             "{}: role {role}, tier {tier}, {rules} for {calls}, {instructions}\n",
-            self.file.display()
+            input::shown(&self.file)
         ))
     }
 }
 
 impl Summary {
-    fn new(checked: &Checked) -> Result<Self, compile::Error> {
-        let Checked { policy, profile, .. } = checked;
+    fn new(policy: &Policy, profile: Option<&Profile>) -> Result<Self, compile::Error> {
         let tier = match policy.tier {
             Tier::Strict => "strict",
             Tier::Bitmask => "bitmask",
@@ -153,7 +198,7 @@ impl Summary {
         let instructions = match policy.tier {
             Tier::Strict => None,
             Tier::Bitmask | Tier::Filter => {
-                let optimizing = optimize(policy, &Weights::CacheAware(profile.as_ref()))?.len();
+                let optimizing = optimize(policy, &Weights::CacheAware(profile))?.len();
                 Some(Instructions { optimizing, bitmask: bitmask(policy)?.len() })
             }
         };

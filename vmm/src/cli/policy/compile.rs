@@ -1,33 +1,43 @@
 //! `ringfence policy compile`.
 
+use std::borrow::Cow;
 use std::io::{self, IsTerminal};
 use std::path::PathBuf;
 
-use seccomp_policies::compile::{self, bitmask, optimize, reference, with_otherwise};
-use seccomp_policies::embed;
+use seccomp_policies::compile::{self, bitmask, optimize, reference, widen, with_otherwise};
 use seccomp_policies::export::{self, Listing};
-use seccomp_policies::language::{self, Checked, Policy};
+use seccomp_policies::language::Policy;
 use seccomp_policies::profile::Profile;
-use seccomp_policies::syscalls::Arch;
+use seccomp_policies::prove::prove;
+use seccomp_policies::{embed, import};
 
 use super::events::EventListing;
-use super::{Error, output, target_parser};
+use super::input::{self, Reading};
+use super::{Error, output};
 use crate::cli::Outcome;
 
-const EXAMPLES: &str = "Examples:
+const EXAMPLES: &str = "\
+Every program is proved to mean the policy before it is written. What a foreign policy says and no \
+program of ours can is an error; with --lossy it is a warning.
+
+Exit codes: 0 it was written; 1 it was not.
+
+Examples:
   ringfence policy compile vcpu.policy
   ringfence policy compile vcpu.policy --weights uniform
   ringfence policy compile vcpu.policy --backend bitmask --on-violation log
   ringfence policy compile vcpu.policy --format bytes -o vcpu.bpf
   ringfence policy compile vcpu.policy --format json --target aarch64
   ringfence policy compile vcpu.policy --format firecracker -o seccomp.json
+  ringfence policy compile seccomp.json --role vcpu --kernel-widths
+  ringfence policy compile filter.bpf --format bytes -o faster.bpf
   ringfence policy compile vcpu.policy --backend event-filter";
 
 /// Arguments of `policy compile`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct Args {
-    /// The policy
+    /// The policy, of any format; a program is compiled again. - reads standard input
     #[arg(value_name = "FILE")]
     file: PathBuf,
     /// What makes the program
@@ -42,12 +52,11 @@ pub(super) struct Args {
     /// What happens to a call that no rule speaks of [default: what the policy says]
     #[arg(long, value_enum, value_name = "ACTION")]
     on_violation: Option<OnViolation>,
-    /// The architecture that the program is for
-    #[arg(long, value_name = "ARCH", default_value = "x86_64", value_parser = target_parser())]
-    target: Arch,
     /// Write the program here instead of to standard output
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
+    #[command(flatten)]
+    reading: Reading,
 }
 
 #[derive(Clone, Copy, Debug, Default, clap::ValueEnum)]
@@ -135,21 +144,25 @@ pub(super) fn run(args: &Args) -> Result<Outcome, Error> {
     if matches!(args.format, Format::Bytes) && args.output.is_none() && io::stdout().is_terminal() {
         return Err(Error::Terminal);
     }
-    let Checked { mut policy, profile, .. } = match language::load(&args.file, args.target) {
-        Ok(checked) => checked,
+    let imported = match args.reading.read(&args.file)? {
+        Ok(imported) => imported,
         Err(findings) => {
             output::show(&findings);
             return Ok(Outcome::Deficient);
         }
     };
+    // Of our own policies `policy check` says what there is to know.
+    if imported.format == import::Format::Ringfence {
+        output::show_losses(&imported.notes);
+    } else {
+        output::show(&imported.notes);
+    }
+    let mut policy = input::one(&args.file, imported.policies)?;
     if let Some(choice) = args.on_violation {
         policy = with_otherwise(&policy, embed::OnViolation::from(choice).otherwise());
     }
-    let bytes = compiled(args, &policy, profile.as_ref())?;
-    match &args.output {
-        None => output::print(&bytes)?,
-        Some(path) => output::replace(path, &bytes)?,
-    }
+    let bytes = compiled(args, &policy, imported.profile.as_ref())?;
+    output::deliver(args.output.as_deref(), &bytes)?;
     Ok(Outcome::Done)
 }
 
@@ -173,14 +186,20 @@ fn compiled(args: &Args, policy: &Policy, profile: Option<&Profile>) -> Result<V
         Format::Oci => return Ok(export::oci(policy)?.into_bytes()),
         _ => {}
     }
-    let program = match args.backend {
-        Backend::Optimizing => optimize(policy, &args.weights(profile)?),
-        Backend::Reference => reference(policy),
-        Backend::Bitmask => bitmask(policy),
+    let (program, meaning) = match args.backend {
+        Backend::Optimizing => (optimize(policy, &args.weights(profile)?), Cow::Borrowed(policy)),
+        Backend::Reference => (reference(policy), Cow::Borrowed(policy)),
+        Backend::Bitmask => (bitmask(policy), Cow::Owned(widen(policy))),
         Backend::EventFilter => return events(policy, args.format),
-    }
-    .map_err(|source| Error::Compile { path: args.file.clone(), source })?;
-    let listing = Listing::new(policy, args.backend.name(), &program);
+    };
+    let program = program.map_err(|source| Error::Compile { path: args.file.clone(), source })?;
+    let backend = args.backend.name();
+    prove(program.instructions(), &meaning).map_err(|source| Error::Unproved {
+        path: args.file.clone(),
+        backend,
+        source,
+    })?;
+    let listing = Listing::new(policy, backend, &program);
     Ok(match args.format {
         Format::Disassembly => listing.text().into_bytes(),
         Format::Json => listing.json().into_bytes(),

@@ -10,10 +10,10 @@ use super::{Error, output};
 use crate::cli::Outcome;
 
 const EXAMPLES: &str = "\
-Compares what the policies mean, whatever their words, order and formats. A call that is carried out
+Compares what the policies mean, whatever their words, order and formats. A call that is carried out \
 and logged counts as allowed. For files of several threads, --role NAME chooses in both.
 
-Exit codes: 0 both allow the same calls (--at-most: A allows nothing that B refuses; --actions: both
+Exit codes: 0 both allow the same calls (--at-most: A allows nothing that B refuses; --actions: both \
 answer every call alike); 1 they differ; 2 a policy cannot be read.
 
 Examples:

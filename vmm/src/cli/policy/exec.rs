@@ -17,12 +17,12 @@ use crate::exec::{self, Ended, Manner, Missing, Program};
 use crate::report::{self, Violation};
 
 const EXAMPLES: &str = "\
-The command runs with what any of the policies allows, and everything that it starts too. The first
-call that is refused by trap or kill ends it and is reported; errno, log and allow work as the policy
-says. The one execve that starts the command is let through; every other is the policy's to allow.
+The command runs with what any of the policies allows, and everything that it starts too. The first \
+call that is refused by trap or kill ends it and is reported; errno, log and allow work as the policy \
+says. The one execve that starts the command is let through; every other is the policy's to allow. \
 A program usually needs more to start than to run: --log shows what.
 
-Exit codes: the command's own; 128+N ended by signal N; 148 a call was refused; 126 and 127 the
+Exit codes: the command's own; 128+N ended by signal N; 148 a call was refused; 126 and 127 the \
 command cannot be executed, or does not exist; 2 a policy cannot be read.
 
 Examples:
@@ -58,8 +58,8 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(args: &Args) -> Result<Outcome, Error> {
-    if Some(args.reading.target) != Arch::from_name(std::env::consts::ARCH) {
-        return Err(Error::ForeignTarget { target: args.reading.target });
+    if Some(args.reading.target()) != Arch::from_name(std::env::consts::ARCH) {
+        return Err(Error::ForeignTarget { target: args.reading.target() });
     }
     let policies = args.files.iter().map(|file| args.reading.policy(file)).collect::<Result<Vec<_>, _>>()?;
     let policy = union(&policies).expect("the command line wants one at least");

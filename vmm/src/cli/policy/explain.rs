@@ -10,7 +10,7 @@ use super::{Error, exit_code, output};
 use crate::cli::Outcome;
 
 const EXAMPLES: &str = "\
-CALL is a call as people and strace write it. Arguments come in their order or by name; those left
+CALL is a call as people and strace write it. Arguments come in their order or by name; those left \
 out, and `?`, are open. A string or a structure stands for an address that is not null.
 
 Exit codes: 0 allowed; 1 refused; 2 the question cannot be answered; 3 depends on open arguments.
@@ -39,7 +39,7 @@ pub(super) struct Args {
 
 pub(super) fn run(args: &Args) -> Result<Outcome, Error> {
     let policy = args.reading.policy(&args.file)?;
-    let pattern = Pattern::parse(&args.call, args.reading.target).map_err(|errors| {
+    let pattern = Pattern::parse(&args.call, args.reading.target()).map_err(|errors| {
         output::show(&errors);
         Error::Question
     })?;

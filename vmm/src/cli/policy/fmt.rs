@@ -1,16 +1,19 @@
 //! `ringfence policy fmt`.
 
 use std::fmt::Write as _;
-use std::fs;
-use std::io::{self, Read};
+use std::fs::File;
+use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
-use seccomp_policies::language;
+use seccomp_policies::{import, language};
 
-use super::{Error, output};
+use super::{Error, input, output};
 use crate::cli::Outcome;
 
-const EXAMPLES: &str = "Files are replaced in one step, and left alone where nothing changes.
+const EXAMPLES: &str = "\
+Files are replaced in one step, and left alone where nothing changes.
+
+Exit codes: 0 done; 1 a text cannot be read or parsed, or with --check would change.
 
 Examples:
   ringfence policy fmt seccomp-policies/policies/*.policy
@@ -43,10 +46,9 @@ pub(super) fn run(args: &Args) -> Result<Outcome, Error> {
 }
 
 fn format(file: &Path, check: bool) -> Result<Outcome, Error> {
-    let from_input = file == Path::new("-");
-    let text = if from_input { read_input() } else { fs::read_to_string(file) }
-        .map_err(|source| Error::Read { path: file.to_owned(), source })?;
-    let name = if from_input { "standard input".to_owned() } else { file.display().to_string() };
+    let from_input = input::is_standard_input(file);
+    let name = input::shown(file);
+    let text = read(file).map_err(|source| Error::Read { path: name.clone().into(), source })?;
     let formatted = match language::format(&name, &text) {
         Ok(formatted) => formatted,
         Err(findings) => {
@@ -69,10 +71,18 @@ fn format(file: &Path, check: bool) -> Result<Outcome, Error> {
     Ok(Outcome::Done)
 }
 
-fn read_input() -> io::Result<String> {
-    let mut text = String::new();
-    io::stdin().lock().read_to_string(&mut text)?;
-    Ok(text)
+/// The text of a file or of standard input, if it is one and of a policy's size.
+fn read(file: &Path) -> io::Result<String> {
+    let mut bytes = Vec::new();
+    if input::is_standard_input(file) {
+        bytes = input::standard_input(input::MOST)?;
+    } else {
+        File::open(file)?.take(input::MOST).read_to_end(&mut bytes)?;
+    }
+    if bytes.len() > import::MAX_BYTES {
+        return Err(io::Error::other(format!("it is larger than {} MiB", import::MAX_BYTES >> 20)));
+    }
+    String::from_utf8(bytes).map_err(|_| io::Error::other("it is not UTF-8 text"))
 }
 
 /// The part of a file that would change, as it is and as it would be.

@@ -15,20 +15,20 @@ use crate::cli::Outcome;
 const EXAMPLES: &str = "\
 Findings are warnings: the policy holds, and may be meant so. --allow turns a kind off by its name:
   open-descriptor    a call on a descriptor, whichever it is
-  unpinned-argument  ioctl, mmap, prctl, clone, socket and such, whatever they are asked to do
-  dangerous-call     a call by which others have broken out, or which few programs need
+  unpinned-argument  ioctl, mmap, prctl, socket and such, asked to do anything
+  dangerous-call     a call by which others broke out, or that few programs need
   executable-memory  mmap or mprotect that may make memory executable
-  new-namespace      clone that may make namespaces, and clone3, whose flags no filter sees
+  new-namespace      clone that may make namespaces, and every clone3
   hidden-failure     an answer that keeps a refusal from being noticed
-  missing-restart    a wait that the kernel continues by restart_syscall, which is refused
+  missing-restart    a wait that restart_syscall continues, which is refused
   unused-rule        a rule for a call that no --profile has
 
 Exit codes: 0 nothing was found; 1 something was; 2 a policy cannot be read.
 
 Examples:
   ringfence policy lint vcpu.policy
-  ringfence policy lint --profile server.profile --allow open-descriptor server.policy
-  ringfence policy lint --allow open-descriptor --allow unpinned-argument server.policy --json";
+  ringfence policy lint web.policy --profile web.profile --allow open-descriptor
+  ringfence policy lint server.policy --allow open-descriptor --json";
 
 /// Version of the shape of the JSON; it changes when a member changes its meaning or goes away.
 const SCHEMA: u32 = 1;

@@ -64,7 +64,7 @@ enum Command {
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// A policy cannot be read.
-    #[error("cannot read the policy {}: {source}; give the path of a .policy file, or - for standard input", path.display())]
+    #[error("cannot read the policy {}: {source}; give the path of a policy file, or - for standard input", path.display())]
     Read {
         /// The path given.
         path: PathBuf,
@@ -104,12 +104,33 @@ pub enum Error {
     },
     /// Weights of a profile that the policy does not name.
     #[error(
-        "{} names no profile to take weights from; add a line `frequency \"NAME.profile\"`, or choose \
-         --weights uniform", path.display()
+        "{} names no profile to take weights from, as policies of ringfence's own can; add a line \
+         `frequency \"NAME.profile\"`, or choose --weights uniform", path.display()
     )]
     NoProfile {
         /// The path given.
         path: PathBuf,
+    },
+    /// A program was made that was not proved to mean the policy.
+    #[error(
+        "the program that the {backend} backend made of {} is not written, since it was not proved to mean the \
+         policy: {source}; please report it with the policy, and choose another --backend meanwhile", path.display()
+    )]
+    Unproved {
+        /// The path given.
+        path: PathBuf,
+        /// The backend.
+        backend: &'static str,
+        /// What the proof said.
+        source: seccomp_policies::prove::Unproved,
+    },
+    /// A decision table of something that is no program.
+    #[error(
+        "a decision table is made of a program, and --from says that the file is {format}; leave one of the two out"
+    )]
+    NoTable {
+        /// The format given.
+        format: seccomp_policies::import::Format,
     },
     /// The policy holds, but the form that is asked for cannot say it.
     #[error(transparent)]
@@ -125,8 +146,8 @@ pub enum Error {
         /// The policies' roles.
         roles: Vec<String>,
     },
-    /// A policy does not hold; what is wrong with it has been shown.
-    #[error("{} does not hold, so nothing can be said of it", path.display())]
+    /// A policy cannot be read, or does not hold; what is wrong with it has been shown.
+    #[error("{} does not hold or cannot be read, so that nothing can be said of it", path.display())]
     Refused {
         /// The path given.
         path: PathBuf,

@@ -19,11 +19,21 @@ pub(super) fn print(bytes: &[u8]) -> Result<(), Error> {
     }
 }
 
+/// Writes a result to standard output, or as a file's new contents.
+pub(super) fn deliver(path: Option<&Path>, bytes: &[u8]) -> Result<(), Error> {
+    path.map_or_else(|| print(bytes), |path| replace(path, bytes))
+}
+
 /// Writes a result for programs.
 pub(super) fn json(value: &impl Serialize) -> Result<(), Error> {
+    print(json_text(value).as_bytes())
+}
+
+/// A result for programs.
+pub(super) fn json_text(value: &impl Serialize) -> String {
     let mut text = serde_json::to_string_pretty(value).expect("plain data");
     text.push('\n');
-    print(text.as_bytes())
+    text
 }
 
 /// Shows findings, in colour on a terminal unless `NO_COLOR` is set.

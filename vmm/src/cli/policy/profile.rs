@@ -12,15 +12,15 @@ use super::{Error, input, output, target_parser};
 use crate::cli::Outcome;
 
 const EXAMPLES: &str = "\
-LOG is an strace log or its table (strace -c), a table of perf trace -s, a list of calls, or the
-report of `ringfence run --count-calls --report FILE`; - is standard input. The profile tells the
+LOG is an strace log or its table (strace -c), a table of perf trace -s, a list of calls, or the \
+report of `ringfence run --count-calls --report FILE`; - is standard input. The profile tells the \
 compiler which calls to make cheap: a policy names it by `frequency \"FILE\"`.
 
 Exit codes: 0 there is a profile; 2 there is none.
 
 Examples:
   ringfence policy profile server.strace --workload 'boots and serves one page'
-  ringfence policy profile server.strace --workload 'one page' --date 2026-11-24 -o server.profile";
+  ringfence policy profile server.strace --workload 'one page' -o server.profile";
 
 /// Version of the shape of the JSON; it changes when a member changes its meaning or goes away.
 const SCHEMA: u32 = 1;
@@ -68,10 +68,7 @@ pub(super) fn run(args: &Args) -> Result<Outcome, Error> {
     }
     let profile = args.profile(counts);
     let text = if args.json { json(&profile) } else { profile.to_string() };
-    match &args.output {
-        None => output::print(text.as_bytes())?,
-        Some(path) => output::replace(path, text.as_bytes())?,
-    }
+    output::deliver(args.output.as_deref(), text.as_bytes())?;
     Ok(Outcome::Done)
 }
 

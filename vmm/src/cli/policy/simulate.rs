@@ -14,11 +14,11 @@ use super::{Error, explain, input, output};
 use crate::cli::Outcome;
 
 const EXAMPLES: &str = "\
-TRACE is what strace wrote, with whatever options (-f, -o, -t, -r, -y, ...), or a list with a call on
-each line as `policy explain` takes it; - is standard input. What a trace does not show of an argument
+TRACE is what strace wrote, with whatever options (-f, -o, -t, -r, -y, ...), or a list with a call on \
+each line as `policy explain` takes it; - is standard input. What a trace does not show of an argument \
 is open: such a call depends.
 
-Exit codes: 0 every call is allowed; 1 some are refused; 2 the question cannot be answered;
+Exit codes: 0 every call is allowed; 1 some are refused; 2 the question cannot be answered; \
 3 none is refused, and some depend.
 
 Examples:
@@ -51,7 +51,7 @@ pub(super) struct Args {
 pub(super) fn run(args: &Args) -> Result<Outcome, Error> {
     let policy = args.reading.policy(&args.file)?;
     let text = input::trace(&args.trace)?;
-    let simulation = simulate(&policy, trace::calls(&text, args.reading.target));
+    let simulation = simulate(&policy, trace::calls(&text, args.reading.target()));
     if simulation.total == Tally::default() {
         return Err(Error::EmptyTrace { path: args.trace.clone() });
     }

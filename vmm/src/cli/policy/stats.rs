@@ -1,5 +1,6 @@
 //! `ringfence policy stats`.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
@@ -13,8 +14,8 @@ use super::{Error, output};
 use crate::cli::Outcome;
 
 const EXAMPLES: &str = "\
-Instructions are of the program, executed on average by the allowed calls whose arguments decide (each
-call as often as any other), and executed on the longest path. Cached: of the allowed calls, those that
+Instructions are of the program, executed on average by the allowed calls whose arguments decide (each \
+call as often as any other), and executed on the longest path. Cached: of the allowed calls, those that \
 the kernel answers without running the program.
 
 Exit codes: 0, or 2 where a policy cannot be read.
@@ -30,7 +31,7 @@ pub(super) struct Args {
     /// The policies
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
-    /// Counts of calls, for the optimizing backend
+    /// Counts of calls, for the optimizing backend [default: those that a policy names]
     #[arg(long, value_name = "FILE")]
     profile: Option<PathBuf>,
     /// For programs: one JSON object
@@ -42,11 +43,12 @@ pub(super) struct Args {
 
 pub(super) fn run(args: &Args) -> Result<Outcome, Error> {
     let profile = args.profile.as_deref().map(input::profile).transpose()?;
-    let weights = Weights::CacheAware(profile.as_ref());
     let mut counted = Vec::new();
     for file in &args.files {
-        for policy in args.reading.file(file)?.policies {
-            counted.push(Counted { file, stats: stats::stats(&policy, &weights) });
+        let imported = args.reading.file(file)?;
+        let weights = Weights::CacheAware(profile.as_ref().or(imported.profile.as_ref()));
+        for policy in &imported.policies {
+            counted.push(Counted { file, stats: stats::stats(policy, &weights) });
         }
     }
     if args.json {
@@ -75,14 +77,29 @@ fn text(counted: &[Counted]) -> String {
     let rows = counted.iter().flat_map(|counted| rows(&counted.stats)).collect();
     let mut text = table::text(&header, rows);
     for Counted { stats, .. } in counted {
-        for Backend { name, error, .. } in &stats.backends {
-            if let Some(error) = error {
-                // Writing to a string cannot fail.
-                let _ = writeln!(text, "{}, {name}: {error}", stats.role);
-            }
+        for (error, backends) in failures(stats) {
+            // Where no backend has a program, that is the policy's doing.
+            let of = if backends.len() == stats.backends.len() {
+                String::new()
+            } else {
+                format!(", {}", backends.join(" and "))
+            };
+            // Writing to a string cannot fail.
+            let _ = writeln!(text, "{}{of}: {error}", stats.role);
         }
     }
     text
+}
+
+/// Why there is no program, and the backends that say so.
+fn failures(stats: &Stats) -> BTreeMap<&str, Vec<&str>> {
+    let mut failures: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    for Backend { name, error, .. } in &stats.backends {
+        if let Some(error) = error {
+            failures.entry(error).or_default().push(name);
+        }
+    }
+    failures
 }
 
 /// A row for each backend; what is the policy's own stands in the first.
