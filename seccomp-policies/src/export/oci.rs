@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use super::Error;
-use super::cube::{Cube, EVERYTHING, cubes};
+use super::cube::{Cube, EVERYTHING, cubes, merged};
 use super::outline::{Decision, MAX_ALTERNATIVES, decisions, too_many};
 use crate::action::Action;
 use crate::language::{Policy, Relation, Test, Width};
@@ -128,7 +128,7 @@ fn of_one_argument(argument: u8, tests: &[Test]) -> Option<Vec<Comparison>> {
     let relation = |Cube { mask, value }| {
         if mask == u64::MAX { Relation::Equal(value) } else { Relation::Masked { mask, value } }
     };
-    Some(held.into_iter().map(|cube| comparison(argument, relation(cube))).collect())
+    Some(merged(&held).into_iter().map(|cube| comparison(argument, relation(cube))).collect())
 }
 
 fn comparison(index: u8, relation: Relation) -> Comparison {
