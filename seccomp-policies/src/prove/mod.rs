@@ -27,7 +27,7 @@ pub use conditions::{Inexpressible, condition_of};
 pub use count::Count;
 pub use counterexample::Difference;
 pub use decisions::Decisions;
-pub use execute::Error;
+pub use execute::{Error, longest_feasible_path};
 pub use faithful::{Unproved, prove};
 pub use space::Space;
 pub use union::Union;

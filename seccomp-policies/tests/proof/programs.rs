@@ -6,9 +6,9 @@ use libc::{
     BPF_STX, BPF_SUB, BPF_TAX, BPF_TXA, BPF_W, BPF_X, BPF_XOR,
 };
 use proptest::prelude::*;
-use seccomp_policies::bpf::{Instruction, interpret, validate};
+use seccomp_policies::bpf::{Instruction, Program, interpret, validate};
 use seccomp_policies::call::Call;
-use seccomp_policies::prove::{Answer, Decisions, Error};
+use seccomp_policies::prove::{Answer, Decisions, Error, longest_feasible_path};
 
 use crate::support::program::{jump, load, op, ret, when};
 
@@ -126,6 +126,44 @@ proptest! {
             prop_assert_eq!(decisions.answer(&call), said(&program, &call), "{:x?}", call);
         }
     }
+
+    #[test]
+    fn no_call_executes_more_of_a_random_program_than_its_longest_feasible_path(
+        program in program(),
+        calls in prop::collection::vec(call(), 30),
+    ) {
+        prop_assume!(validate(&program).is_ok());
+        let longest = match longest_feasible_path(&program) {
+            Err(Error::TooComplicated { .. }) => return Err(TestCaseError::reject("too complicated")),
+            longest => longest.expect("a valid program"),
+        };
+        prop_assert!(longest <= Program::new(program.clone()).expect("a valid program").longest_path());
+        for call in calls {
+            prop_assert!(executed(&program, &call) <= longest, "{:x?} {}", call, longest);
+        }
+    }
+}
+
+fn executed(program: &[Instruction], call: &Call) -> usize {
+    interpret(program, call).expect("the program is valid").executed
+}
+
+#[test]
+fn the_longest_feasible_path_leaves_out_what_tests_exclude_and_some_call_takes_it() {
+    let program = vec![
+        load(0),
+        when(BPF_JEQ, 1, 0, 2),
+        load(16),
+        load(0),
+        when(BPF_JEQ, 2, 0, 2),
+        load(24),
+        ret(libc::SECCOMP_RET_LOG),
+        ret(libc::SECCOMP_RET_ALLOW),
+    ];
+    assert_eq!(longest_feasible_path(&program), Ok(6));
+    assert_eq!(Program::new(program.clone()).map(|program| program.longest_path()), Ok(7));
+    let call = |number| Call { number, arch: 0, instruction_pointer: 0, arguments: [0; 6] };
+    assert_eq!([0, 1, 2].map(|number| executed(&program, &call(number))), [4, 6, 5]);
 }
 
 /// A load of each word of the call into both registers, the instruction, and a return of what it computes.

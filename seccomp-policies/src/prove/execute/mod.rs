@@ -45,17 +45,49 @@ pub enum Error {
 
 /// The calls that get each answer. Every call is in one of the sets, none in two.
 pub(super) fn execute(program: &[Instruction], space: &Space) -> Result<BTreeMap<Answer, Calls>, Error> {
+    let execution = executed(program, space, Counting::No)?;
+    let answers = execution.answers.into_iter();
+    Ok(answers.filter_map(|(answer, calls)| Some((answer, calls.into_calls()?))).collect())
+}
+
+/// The most instructions that a call executes, the return included. [`Program::longest_path`] is its bound: tests that
+/// exclude each other may stand on that path.
+///
+/// [`Program::longest_path`]: crate::bpf::Program::longest_path
+///
+/// # Errors
+/// [`Error::Invalid`] for a program that the kernel would refuse, [`Error::TooComplicated`] for one of which there is no
+/// telling.
+pub fn longest_feasible_path(program: &[Instruction]) -> Result<usize, Error> {
+    Ok(executed(program, &Space::new(), Counting::Yes)?.longest)
+}
+
+/// Whether calls are kept apart by how many instructions they have executed, which decides nothing.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Counting {
+    Yes,
+    No,
+}
+
+fn executed<'space>(
+    program: &[Instruction],
+    space: &'space Space,
+    counting: Counting,
+) -> Result<Execution<'space>, Error> {
     validate(program)?;
     let mut execution = Execution::new(program, space);
     for (at, instruction) in program.iter().enumerate() {
         let operation = Operation::decode(instruction).expect("a valid program");
-        for (state, calls) in std::mem::take(&mut execution.reaching[at]) {
+        for (mut state, calls) in std::mem::take(&mut execution.reaching[at]) {
+            if counting == Counting::Yes {
+                state.executed += 1;
+                execution.longest = execution.longest.max(state.executed);
+            }
             let calls = calls.into_calls().expect("a state comes with the calls that have it");
             execution.step(at, operation, state, &calls).map_err(|Exhausted| Error::TooComplicated { at })?;
         }
     }
-    let answers = execution.answers.into_iter();
-    Ok(answers.filter_map(|(answer, calls)| Some((answer, calls.into_calls()?))).collect())
+    Ok(execution)
 }
 
 /// What registers and memory hold. Places that are not read again hold zero, so that states differ only in what
@@ -65,6 +97,8 @@ struct State {
     a: Word,
     x: Word,
     memory: [Word; MEMORY_WORDS as usize],
+    /// Instructions so far, where they are counted.
+    executed: usize,
 }
 
 impl State {
@@ -97,16 +131,19 @@ struct Execution<'space> {
     /// For each instruction the states in which calls get there.
     reaching: Vec<Vec<(State, Union)>>,
     answers: BTreeMap<Answer, Union>,
+    /// The most instructions that some call has executed, where they are counted.
+    longest: usize,
 }
 
 impl<'space> Execution<'space> {
     fn new(program: &[Instruction], space: &'space Space) -> Self {
         let diagrams = Diagrams::new(space.variables(), BUDGET);
         let zero = Word::constant(&diagrams, 0);
-        let start = State { a: zero.clone(), x: zero.clone(), memory: std::array::from_fn(|_| zero.clone()) };
+        let memory = std::array::from_fn(|_| zero.clone());
+        let start = State { a: zero.clone(), x: zero.clone(), memory, executed: 0 };
         let mut reaching: Vec<_> = program.iter().map(|_| Vec::new()).collect();
         reaching[0].push((start, Union::of(space.every())));
-        Self { live: live(program), diagrams, zero, reaching, answers: BTreeMap::new() }
+        Self { live: live(program), diagrams, zero, reaching, answers: BTreeMap::new(), longest: 0 }
     }
 
     /// Executes one instruction for the calls that have this state.
