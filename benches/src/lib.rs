@@ -1,10 +1,14 @@
 //! What the benchmarks share: blocks of calls in interleaved order, their paired differences, and what is
-//! measured: a vCPU thread under a filter, and the start of the monitor.
+//! measured: a vCPU thread under a filter, the start of the monitor, and the programs of several compilers.
 
 pub mod binary;
+pub mod build_script;
+pub mod compilers;
 pub mod contest;
 pub mod host;
+pub mod libseccomp;
 pub mod peer;
+pub mod policies;
 pub mod process;
 pub mod report;
 pub mod statistics;
