@@ -1,8 +1,8 @@
 //! The model of the kernel's action cache against the running kernel, by time: one call under programs that decide it
-//! alike, of which the model says that the cache answers one.
+//! alike, of which the model says that the cache answers some.
 //!
-//! Where model and kernel agree, the call that is said to be cached costs a few nanoseconds over no filter, and the other
-//! what its program takes.
+//! Any filter costs the slow way into the kernel. Where model and kernel agree, a call that is said to be cached costs
+//! that alone, however long its way through the program, and another what it executes on top.
 
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread;
@@ -13,25 +13,40 @@ use ringfence::confine::install::{self, Hold};
 use ringfence_benches::contest::{Contest, Contestant};
 use ringfence_benches::report::Report;
 use ringfence_benches::table::{NANOSECONDS, Table};
-use seccomp_policies::bpf::{Program, cached_calls};
-use seccomp_policies::compile::{Weights, optimize};
+use seccomp_policies::bpf::{Program, cached_calls, interpret};
+use seccomp_policies::call::Call;
+use seccomp_policies::compile::reference;
 use seccomp_policies::language::check_sources;
-use seccomp_policies::syscalls::{Arch, by_name};
+use seccomp_policies::syscalls::{self, Arch, Syscall, by_name};
 
 /// What is called: one argument, and next to nothing to do.
 const CALL: &str = "getpgid";
 
-/// Names for the table, and a rule each: of `getpgid` itself, whose argument then decides, or of another call.
-const PROGRAMS: [(&str, &str); 2] = [
-    ("an argument of another call decides", "setpgid: errno EPERM if pid == 1"),
-    ("its own argument decides", "getpgid: errno EPERM if pid == 1"),
+/// A program under which everything is allowed but what nobody asks for.
+struct Shape {
+    name: &'static str,
+    /// Whether it has a rule for each call with a lower number, past which the way to the measured one leads, or for one
+    /// such call.
+    is_long: bool,
+    /// Whether an argument of the measured call decides.
+    looks_at_argument: bool,
+}
+
+const SHAPES: [Shape; 4] = [
+    Shape { name: "short, by number", is_long: false, looks_at_argument: false },
+    Shape { name: "short, by argument", is_long: false, looks_at_argument: true },
+    Shape { name: "long, by number", is_long: true, looks_at_argument: false },
+    Shape { name: "long, by argument", is_long: true, looks_at_argument: true },
 ];
+
+/// No call has this for its first argument: neither a descriptor, an address nor a process.
+const UNUSED: u32 = 0x7fff_fff1;
 
 /// A block takes some hundred microseconds.
 const CALLS_PER_BLOCK: u32 = 2000;
 
 fn main() {
-    let programs = PROGRAMS.map(|(name, rule)| (name, compiled(rule)));
+    let programs = SHAPES.map(|shape| (shape.name, compiled(&shape)));
     let filtered = programs.iter().map(|(name, program)| (*name, Some(program.clone())));
     let threads: Vec<(&'static str, Caller)> = [("no filter", None), ("no filter, again", None)]
         .into_iter()
@@ -48,12 +63,28 @@ fn main() {
     println!("{}", report(&programs, &contest));
 }
 
-/// A program under which everything is allowed but for this rule.
-fn compiled(rule: &str) -> Program {
-    let text = format!("role measured\ntier filter\notherwise allow\n{rule} -- tells two programs apart\n");
+fn measured() -> &'static Syscall {
+    by_name(Arch::X86_64, CALL).expect("the kernel has it")
+}
+
+/// The reference backend's program, which tests for one call after another.
+fn compiled(shape: &Shape) -> Program {
+    let own = measured().number;
+    let lower =
+        syscalls::all(Arch::X86_64).iter().filter(|call| call.number < own && !call.arguments.is_empty());
+    let mut others: Vec<_> = lower.collect();
+    if !shape.is_long {
+        others.truncate(1);
+    }
+    let rule = |call: &Syscall| {
+        format!("{}: errno EPERM if {} == {UNUSED} -- never asked for\n", call.name, call.arguments[0].name)
+    };
+    let own = shape.looks_at_argument.then_some(measured());
+    let rules: String = others.into_iter().chain(own).map(rule).collect();
+    let text = format!("role measured\ntier filter\notherwise allow\n{rules}");
     let checked = check_sources("measured.policy", &[("measured.policy", &text)], Arch::X86_64);
     let policy = checked.unwrap_or_else(|findings| panic!("{findings}")).policy;
-    optimize(&policy, &Weights::default()).unwrap_or_else(|error| panic!("{error}"))
+    reference(&policy).unwrap_or_else(|error| panic!("{error}"))
 }
 
 /// A thread that makes calls on command. Its filter stays for its life, and so does it.
@@ -68,8 +99,9 @@ impl Caller {
         let (done, times) = channel();
         thread::spawn(move || {
             if let Some(program) = program {
-                let instructions = Box::leak(program.instructions().into());
-                install::install(Hold::Program(instructions)).unwrap_or_else(|error| panic!("{error}"));
+                // A thread keeps its filter for life, and so does the benchmark.
+                let hold = Hold::Program(Box::leak(program.instructions().into()));
+                install::install(hold).unwrap_or_else(|error| panic!("{error}"));
             }
             // Ends with whoever gives orders.
             while let Ok(calls) = taken.recv() {
@@ -102,7 +134,7 @@ fn time_of(calls: u32) -> Duration {
 }
 
 #[expect(clippy::cast_precision_loss, reason = "a block takes far less than 2^52 ns")]
-fn contest(threads: &[(&'static str, Caller)]) -> Contest<'_> {
+fn contest<'a>(threads: &'a [(&'static str, Caller)]) -> Contest<'a> {
     let contestants = threads.iter().map(|(name, caller)| {
         let block = move || caller.block(CALLS_PER_BLOCK).as_nanos() as f64 / f64::from(CALLS_PER_BLOCK);
         Contestant { name, block: Box::new(block) }
@@ -111,21 +143,21 @@ fn contest(threads: &[(&'static str, Caller)]) -> Contest<'_> {
 }
 
 fn report(programs: &[(&'static str, Program)], contest: &Contest<'_>) -> Report {
-    let number = by_name(Arch::X86_64, CALL).expect("the kernel has it").number;
-    let cached = |name: &str| {
-        let program = programs.iter().find(|(known, _)| *known == name).map(|(_, program)| program)?;
-        Some(cached_calls(program.instructions(), Arch::X86_64).contains(&number))
-    };
-    let mut table = Table::new(&[CALL, "cached by the model", "a call", "over no filter", "99 % interval"]);
+    let number = measured().number;
+    let arch = Arch::X86_64.audit_value();
+    let call = Call { number, arch, instruction_pointer: 0, arguments: [0; 6] };
+    let mut table = Table::new(&[CALL, "on its way", "cached", "a call", "over no filter", "99 % interval"]);
     for outcome in contest.results() {
-        let said = match cached(outcome.name) {
-            None => "",
-            Some(true) => "yes",
-            Some(false) => "no",
-        };
+        let program = programs.iter().find(|(known, _)| *known == outcome.name).map(|(_, program)| program);
+        let [way, cached] = program.map_or([String::new(), String::new()], |program| {
+            let executed = interpret(program.instructions(), &call).expect("a valid program").executed;
+            let is_cached = cached_calls(program.instructions(), Arch::X86_64).contains(&number);
+            [executed.to_string(), if is_cached { "yes" } else { "no" }.to_owned()]
+        });
         table.row(vec![
             outcome.name.to_owned(),
-            said.to_owned(),
+            way,
+            cached,
             NANOSECONDS.time(outcome.time.median),
             NANOSECONDS.difference(outcome.difference.median),
             NANOSECONDS.interval(&outcome.difference),

@@ -1,51 +1,50 @@
-//! How long it takes to compile a policy and to prove its program: Docker's default profile, and a role of our own.
-//!
-//! Docker's profile is read from `../shared/corpora` beside the workspace; where that is not there, it is said and left out.
-
-use std::path::Path;
+//! How long it takes to compile a policy and to prove its program: a role of our own, and Docker's default profile where
+//! it is at hand.
 
 use criterion::{Criterion, criterion_group, criterion_main};
-use seccomp_policies::compile::{Weights, optimize, reference};
-use seccomp_policies::import::{Options, read};
-use seccomp_policies::language::Policy;
+use ringfence_benches::policies::{self, Named};
+use seccomp_policies::compile::{optimize, reference};
 use seccomp_policies::prove::{Decisions, prove};
-use seccomp_policies::syscalls::Arch;
 
-/// The policies, by a name for the report.
-fn policies() -> Vec<(&'static str, Policy)> {
-    let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
-    let files = [
-        ("main", workspace.join("seccomp-policies/policies/main.policy")),
-        ("docker", workspace.join("../shared/corpora/oci/docker-default.json")),
-    ];
-    let mut policies = Vec::new();
-    for (name, path) in files {
-        if !path.exists() {
-            println!("{}: {} is not there, left out", name, path.display());
-            continue;
+/// The longest of each kind, by their names in tables.
+const POLICIES: [&str; 2] = ["ringfence main", "Docker default"];
+
+fn policies() -> Vec<Named> {
+    let mut policies = policies::own().unwrap_or_else(|error| panic!("{error}"));
+    match policies::corpora() {
+        Some(folder) => {
+            policies.extend(policies::foreign(&folder).unwrap_or_else(|error| panic!("{error}")));
         }
-        let options = Options { arch: Some(Arch::X86_64), lossy: true, ..Options::default() };
-        let imported = read(&path, None, &options).unwrap_or_else(|errors| panic!("{errors}"));
-        policies.extend(imported.policies.into_iter().map(|policy| (name, policy)));
+        None => eprintln!(
+            "proof: policies of other projects are left out; {} may name their folder",
+            policies::VARIABLE
+        ),
     }
+    policies.retain(|named| POLICIES.contains(&named.name));
     policies
 }
 
 fn proof(criterion: &mut Criterion) {
-    for (name, policy) in policies() {
-        let program = reference(&policy).unwrap_or_else(|error| panic!("{name}: {error}"));
-        criterion.bench_function(&format!("{name}: decisions of the policy"), |bench| {
-            bench.iter(|| Decisions::of_policy(&policy));
+    for named in policies() {
+        let Named { name, policy, .. } = &named;
+        let compile = || optimize(policy, &named.weights()).unwrap_or_else(|error| panic!("{name}: {error}"));
+        let others = reference(policy).unwrap_or_else(|error| panic!("{name}: {error}"));
+        let mut group = criterion.benchmark_group(*name);
+        group.sample_size(10);
+        group.bench_function("decisions of the policy", |bench| bench.iter(|| Decisions::of_policy(policy)));
+        for (backend, program) in [("optimizing", compile()), ("reference", others)] {
+            let benchmark = format!("decisions of the {backend} backend's {} instructions", program.len());
+            group.bench_function(benchmark, |bench| {
+                bench.iter(|| Decisions::of_program(program.instructions()));
+            });
+        }
+        group.bench_function("compiled", |bench| bench.iter(compile));
+        group.bench_function("compiled and proved", |bench| {
+            bench.iter(|| prove(compile().instructions(), policy).unwrap_or_else(|error| panic!("{error}")));
         });
-        criterion.bench_function(&format!("{name}: decisions of a program of {}", program.len()), |bench| {
-            bench.iter(|| Decisions::of_program(program.instructions()));
-        });
-        criterion.bench_function(&format!("{name}: compiled and proved"), |bench| {
-            let compile = || optimize(&policy, &Weights::default()).expect("shorter than the reference's");
-            bench.iter(|| prove(compile().instructions(), &policy));
-        });
+        group.finish();
     }
 }
 
-criterion_group! { name = benches; config = Criterion::default().sample_size(10); targets = proof }
+criterion_group!(benches, proof);
 criterion_main!(benches);
