@@ -198,6 +198,59 @@ fn closed_standard_streams_are_no_hindrance() {
     }
 }
 
+/// A pipe that takes no more, and that nobody reads.
+fn full_pipe() -> (PipeReader, PipeWriter) {
+    let (reader, writer) = pipe();
+    let flags = rustix::fs::fcntl_getfl(&writer).expect("the pipe is open");
+    rustix::fs::fcntl_setfl(&writer, flags | OFlags::NONBLOCK).expect("a pipe takes the flag");
+    while rustix::io::write(&writer, &[b'x'; 4096]).is_ok() {}
+    rustix::fs::fcntl_setfl(&writer, flags).expect("a pipe takes the flag");
+    (reader, writer)
+}
+
+#[test]
+fn words_that_nobody_reads_wait_until_a_signal_asks_for_the_end() {
+    let (_reader, writer) = full_pipe();
+    let folder = tempfile::tempdir().unwrap();
+    let report = folder.path().join("report.json");
+    let mut command = run::run_command(binary::ringfence());
+    command.args(["hello", "--report"]).arg(&report).stdin(Stdio::null()).stderr(writer);
+    let mut run = Run::start(&mut command);
+    run.wait_for("16 KiB");
+    wait::until("the end of the run", || {
+        let running = run.is_running();
+        if running {
+            run.signal(Signal::TERM);
+        }
+        (!running).then_some(())
+    });
+    let code = run.wait().code();
+    // The first signal may have come before the reset was heard of.
+    assert!(code == 0 || code == 143, "{code}");
+    let report = fs::read_to_string(&report).expect("the report is there");
+    assert!(report.ends_with("}\n"), "{report}");
+}
+
+#[test]
+fn words_are_whole_for_a_slow_reader() {
+    let (mut reader, writer) = full_pipe();
+    let mut command = run::run_command(binary::ringfence());
+    command.args(["hello", "--json"]).stdin(Stdio::null()).stderr(writer);
+    let mut run = Run::start(&mut command);
+    run.wait_for("16 KiB");
+    let mut received = Vec::new();
+    let mut chunk = [0; 1000];
+    drop(command);
+    while let count @ 1.. = reader.read(&mut chunk).expect("a pipe can be read") {
+        received.extend_from_slice(&chunk[..count]);
+        thread::sleep(Duration::from_millis(1));
+    }
+    let _ = run.wait().expect_code(0);
+    let text = String::from_utf8(received).expect("text");
+    let report = text.trim_start_matches('x');
+    assert!(report.starts_with("{\"allocations") && report.ends_with("}\n"), "{report}");
+}
+
 #[test]
 fn nobody_to_hear_the_end_does_not_change_it() {
     let full = || OpenOptions::new().write(true).open("/dev/full").expect("the system has /dev/full");

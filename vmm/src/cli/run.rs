@@ -1,11 +1,10 @@
 //! `ringfence run`: a guest image, confined.
 
 use std::fs::{self, File};
-use std::io::{self, Write as _};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use clap::builder::{PossibleValuesParser, TypedValueParser as _};
-use rustix::io::Errno;
 
 use super::Outcome;
 use super::run_config::{self, RunConfig};
@@ -172,10 +171,10 @@ pub fn run(args: &Args) -> Result<Outcome, Error> {
     })?;
     print(&ended, args, width);
     let code = exit_code::of(&ended.cause);
-    let code = match write_report(&ended) {
+    let code = match ended.outlets.write_report(|| format!("{:#}\n", report::json::report(&ended))) {
         Ok(()) => code,
         Err(errno) => {
-            let _ = writeln!(io::stderr(), "ringfence: the report could not be written: {errno}");
+            ended.outlets.say(&format!("ringfence: the report could not be written: {errno}\n"));
             if code == exit_code::GUEST_ENDED { exit_code::ERROR } else { code }
         }
     };
@@ -239,26 +238,12 @@ fn table_width() -> u16 {
     rustix::termios::tcgetwinsize(rustix::stdio::stderr()).map_or(100, |size| size.ws_col).clamp(80, 100)
 }
 
-/// Standard output belongs to the guest, so all this goes to standard error. If nobody reads there, nobody reads.
+/// Standard output belongs to the guest, so all this goes to standard error.
 fn print(ended: &Ended, args: &Args, width: u16) {
     let text = if args.json {
         format!("{}\n", report::json::report(ended))
     } else {
         format!("ringfence: {}\n{}", report::text::ending(ended), report::text::table(ended, width))
     };
-    let _ = io::stderr().write_all(text.as_bytes());
-}
-
-fn write_report(ended: &Ended) -> Result<(), Errno> {
-    let Some(file) = ended.report else { return Ok(()) };
-    let text = format!("{:#}\n", report::json::report(ended));
-    let mut rest = text.as_bytes();
-    while !rest.is_empty() {
-        match rustix::io::write(file, rest) {
-            Ok(written) => rest = &rest[written..],
-            Err(Errno::INTR) => {}
-            Err(errno) => return Err(errno),
-        }
-    }
-    Ok(())
+    ended.outlets.say(&text);
 }

@@ -4,12 +4,13 @@
 
 pub mod exit_code;
 pub mod json;
+mod outlets;
 pub mod text;
 mod violation;
 
+pub use outlets::Outlets;
 pub use violation::Violation;
 
-use crate::confine::Slot;
 use crate::machine::exit::End;
 use crate::machine::registers::Position;
 
@@ -135,6 +136,6 @@ pub struct Ended {
     pub exits: Vec<u64>,
     /// Allocations by threads that must not allocate: 0 unless one of them panicked.
     pub reserve_allocations: usize,
-    /// Where the report file is open.
-    pub report: Option<Slot>,
+    /// Where this is said.
+    pub outlets: Outlets,
 }

@@ -14,7 +14,7 @@ use super::{Main, Placed, policy_of, slot};
 use crate::confine::install::Hold;
 use crate::confine::{self, Fenced, Fencing, Phase, Record, Slot, signals, table};
 use crate::machine;
-use crate::report::{Cause, Ended, QuirkNote, ThreadLine, Used, Violation, exit_code};
+use crate::report::{Cause, Ended, Outlets, QuirkNote, ThreadLine, Used, Violation, exit_code};
 use crate::role::calls::{self, Points, ThreadCounters};
 use crate::role::policies::console;
 use crate::role::shared::{Shared, VcpuState, Verdict};
@@ -227,7 +227,11 @@ impl Monitor {
             quirk: self.quirk,
             exits: self.shared.vcpus.iter().map(VcpuState::exits).collect(),
             reserve_allocations: confine::reserve::allocations(),
-            report: self.report.then(|| self.fenced.slot(slot::REPORT)),
+            outlets: Outlets {
+                stderr: self.fenced.slot(slot::STDERR),
+                report: self.report.then(|| self.fenced.slot(slot::REPORT)),
+                signals: self.fenced.slot(slot::SIGNALS),
+            },
         }
     }
 }
