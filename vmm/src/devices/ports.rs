@@ -3,8 +3,9 @@
 //! Every device here is 8 bits wide, so a wider access meets several registers, as on an ISA bus. What nobody
 //! claims reads as all ones and takes writes in silence.
 
+use super::i8042::{self, I8042};
 use super::serial::{Full, Raised, Serial};
-use super::{exit_port, i8042, serial};
+use super::{exit_port, serial};
 
 /// What an access asks of the machine, beyond the device.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,6 +22,7 @@ pub enum Effect {
 #[derive(Debug)]
 pub struct Ports {
     serial: Serial,
+    keyboard: I8042,
     exit_port: bool,
 }
 
@@ -30,7 +32,7 @@ const FLOATING: u8 = 0xff;
 impl Ports {
     /// The ports of a machine; `exit_port`: whether the port that ends tests is there.
     pub fn new(serial: Serial, exit_port: bool) -> Self {
-        Self { serial, exit_port }
+        Self { serial, keyboard: I8042::default(), exit_port }
     }
 
     /// The serial port.
@@ -42,7 +44,8 @@ impl Ports {
     pub fn read(&self, port: u16) -> (u8, Raised) {
         match port {
             serial::BASE..=SERIAL_LAST => self.serial.read(serial_offset(port)),
-            i8042::DATA | i8042::COMMAND => (i8042::read(), Raised::default()),
+            i8042::DATA => (self.keyboard.take_answer(), Raised::default()),
+            i8042::COMMAND => (self.keyboard.status(), Raised::default()),
             _ => (FLOATING, Raised::default()),
         }
     }
@@ -56,7 +59,11 @@ impl Ports {
             serial::BASE..=SERIAL_LAST => {
                 return Ok((Effect::Continue, self.serial.write(serial_offset(port), value)?));
             }
-            i8042::COMMAND if i8042::command_resets(value) => Effect::Reset,
+            i8042::DATA => {
+                self.keyboard.write(value);
+                Effect::Continue
+            }
+            i8042::COMMAND if self.keyboard.command(value) => Effect::Reset,
             exit_port::PORT if self.exit_port => Effect::Exit(value),
             _ => Effect::Continue,
         };
@@ -99,6 +106,15 @@ mod tests {
     fn the_exit_port_is_there_only_when_asked_for() {
         assert_eq!(ports(false).write(0xf4, 3).unwrap().0, Effect::Continue);
         assert_eq!(ports(true).write(0xf4, 3).unwrap().0, Effect::Exit(3));
+    }
+
+    #[test]
+    fn the_keyboard_controller_answers_at_its_two_ports() {
+        let ports = ports(false);
+        assert_eq!(ports.read(0x64).0 & 1, 0);
+        ports.write(0x64, 0xaa).unwrap();
+        assert_eq!(ports.read(0x64).0 & 1, 1);
+        assert_eq!((ports.read(0x60).0, ports.read(0x60).0), (0x55, 0));
     }
 
     #[test]
