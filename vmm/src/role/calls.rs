@@ -3,13 +3,15 @@
 
 use std::fs;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::thread;
 
 use perf_event::events::Tracepoint;
 use perf_event::{Builder, ReadFormat};
 use rustix::mount::{MountFlags, MountPropagationFlags};
 use rustix::thread::UnshareFlags;
+use seccomp_policies::compile::event_filter::event_of;
+use seccomp_policies::syscalls::{self, Arch};
 
 use crate::confine::{Record, Slot, table};
 
@@ -24,13 +26,17 @@ pub enum Error {
         "tracefs is not mounted at /sys/kernel/tracing and could not be mounted ({0}); run as root, or mount it"
     )]
     Mount(io::Error),
-    /// An event's number could not be read.
-    #[error(
-        "{TRACEFS}/events/syscalls/sys_enter_{call}/id cannot be read ({source}); only root may, by default"
-    )]
-    Identifier {
+    /// A call without an event.
+    #[error("the kernel has no event for {call}, so its calls cannot be counted")]
+    NoEvent {
         /// The call.
         call: &'static str,
+    },
+    /// An event's number could not be read.
+    #[error("{} cannot be read ({source}); only root may, by default", path.display())]
+    Identifier {
+        /// The event's file.
+        path: PathBuf,
         /// The system's reason.
         source: io::Error,
     },
@@ -62,7 +68,7 @@ impl Points {
     /// sees, where it is not mounted.
     ///
     /// # Errors
-    /// [`Error::Mount`], [`Error::Identifier`]
+    /// [`Error::Mount`], [`Error::NoEvent`], [`Error::Identifier`]
     pub fn look_up(calls: impl Iterator<Item = &'static str>) -> Result<Self, Error> {
         let mut calls: Vec<_> = calls.collect();
         calls.sort_unstable();
@@ -87,11 +93,17 @@ impl Points {
 }
 
 fn point(call: &'static str) -> Result<Point, Error> {
-    let path = format!("{TRACEFS}/events/syscalls/sys_enter_{call}/id");
+    let path = identifier_file(call).ok_or(Error::NoEvent { call })?;
     let parse = |text: String| text.trim().parse().map_err(io::Error::other);
-    let identifier =
-        fs::read_to_string(path).and_then(parse).map_err(|source| Error::Identifier { call, source })?;
+    let read = fs::read_to_string(&path).and_then(parse);
+    let identifier = read.map_err(|source| Error::Identifier { path, source })?;
     Ok(Point { call, identifier })
+}
+
+/// Where tracefs has the number of a call's event.
+fn identifier_file(call: &str) -> Option<PathBuf> {
+    let event = event_of(Arch::X86_64, syscalls::by_name(Arch::X86_64, call)?)?;
+    Some(Path::new(TRACEFS).join("events").join(event.replace(':', "/")).join("id"))
 }
 
 fn mount_privately() -> io::Result<()> {
@@ -149,5 +161,29 @@ impl ThreadCounters {
             (counter.call, u64::from_ne_bytes(count))
         };
         self.0.iter().map(count).filter(|&(_, count)| count > 0).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_event_is_looked_up_by_its_own_name_and_not_the_call_s() {
+        let file = |call| identifier_file(call).expect("it has an event").display().to_string();
+        assert_eq!(file("ioctl"), "/sys/kernel/tracing/events/syscalls/sys_enter_ioctl/id");
+        assert_eq!(file("fstat"), "/sys/kernel/tracing/events/syscalls/sys_enter_newfstat/id");
+        assert_eq!(identifier_file("uselib"), None);
+    }
+
+    #[test]
+    fn this_kernel_has_the_events_that_are_named_otherwise() {
+        if !rustix::process::geteuid().is_root() {
+            eprintln!("skipped: tracefs is open to root alone");
+            return;
+        }
+        let calls = ["fstat", "uname", "sendfile", "umount2", "stat", "lstat"];
+        let points = Points::look_up(calls.into_iter()).unwrap_or_else(|error| panic!("{error}"));
+        assert!(calls.iter().all(|call| points.identifier(call).is_some()));
     }
 }

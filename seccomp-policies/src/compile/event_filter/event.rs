@@ -43,8 +43,8 @@ const WITHOUT_EVENT: [&str; 17] = [
     "vserver",
 ];
 
-/// The event of a call, as perf and trace-cmd write it; `None` where there is none.
-pub(super) fn of(arch: Arch, call: &Syscall) -> Option<String> {
+/// The event of a call, as perf and trace-cmd write it (`syscalls:sys_enter_newfstat`); `None` where there is none.
+pub fn of(arch: Arch, call: &Syscall) -> Option<String> {
     if WITHOUT_EVENT.contains(&call.name) {
         return None;
     }

@@ -23,6 +23,7 @@ mod violation;
 use std::collections::BTreeSet;
 use std::fmt;
 
+pub use event::of as event_of;
 pub use predicate::{Field, Operator, Predicate};
 
 use crate::action::Action;
