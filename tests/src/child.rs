@@ -58,6 +58,14 @@ pub fn limit_file_size(command: &mut Command, bytes: u64) {
     });
 }
 
+/// Lets the child have descriptors below this number only.
+pub fn limit_open_files(command: &mut Command, number: u64) {
+    first(command, move || {
+        let limit = Rlimit { current: Some(number), maximum: Some(number) };
+        Ok(rustix::process::setrlimit(Resource::Nofile, limit)?)
+    });
+}
+
 /// A file, and the place where the child shall see it.
 pub type Seen<'path> = (&'path Path, &'path Path);
 

@@ -179,11 +179,12 @@ fn too_little_and_too_much_memory_are_told_the_limit() {
     refused(&Failing::new(), &["hello", "--memory", "4294967295"], &beyond);
     misused(&["run", "hello", "--memory", "4294967296"], &["'4294967296' for '--memory <MIB>'"]);
     misused(&["run", "hello", "--memory", "1G"], &["'1G' for '--memory <MIB>'"]);
+    misused(&["run", "hello", "--memory", "-1"], &["'-1' for '--memory <MIB>'"]);
 }
 
 #[test]
 fn a_number_of_vcpus_out_of_range_is_told_the_range() {
-    for vcpus in ["0", "33", "300"] {
+    for vcpus in ["-1", "0", "33", "300"] {
         misused(&["run", "hello", "--vcpus", vcpus], &[vcpus, "--vcpus <N>", "1..=32"]);
     }
     misused(&["run", "hello", "--vcpus", "x"], &["'x'", "--vcpus <N>"]);
@@ -227,6 +228,22 @@ fn a_configuration_that_cannot_be_used_is_told_where_and_why() {
     refused(&with(missing), &arguments, &["c.json: missing field `boot-source`"]);
     let none = r#"{"boot-source":{"kernel_image_path":"k"},"machine-config":{"vcpu_count":0}}"#;
     refused(&with(none).with("k", b""), &arguments, &["1 to 32 vCPUs", "not 0"]);
+}
+
+#[test]
+fn a_configuration_without_end_is_not_read_to_its_end() {
+    let parts = ["cannot read the configuration /dev/zero", "longer than 1048576 bytes"];
+    refused(&Failing::new(), &["--config", "/dev/zero"], &parts);
+}
+
+#[test]
+fn too_few_open_files_are_told_which_limit_to_raise() {
+    for limit in [10, 20] {
+        let failing = Failing::new();
+        let mut command = failing.command(&["run", "hello"]);
+        child::limit_open_files(&mut command, limit);
+        failing.says(command, 1, &["Too many open files", "raise the limit of open files (ulimit -n)"]);
+    }
 }
 
 #[test]
@@ -288,6 +305,19 @@ fn a_kvm_behind_which_there_is_nothing_is_told_how_to_get_one() {
         1,
         &["cannot open /dev/kvm: No such device or address", "modprobe kvm_intel or kvm_amd"],
     );
+}
+
+#[test]
+fn a_system_without_dev_null_is_told_how_to_make_it() {
+    if !is_root() {
+        return;
+    }
+    let failing = Failing::new();
+    let mut command = failing.command(&["run", "hello"]);
+    let socket = failing.folder.path().join("socket");
+    let _listener = std::os::unix::net::UnixListener::bind(&socket).expect("a socket can be made");
+    child::mount(&mut command, &[(&socket, "/dev/null".as_ref())]);
+    failing.says(command, 1, &["open(/dev/null) failed", "mknod -m 666 /dev/null c 1 3"]);
 }
 
 #[test]

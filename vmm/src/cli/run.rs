@@ -31,10 +31,15 @@ pub struct Args {
     #[arg(long, value_name = "TEXT", allow_hyphen_values = true)]
     cmdline: Option<String>,
     /// Number of vCPUs, 1 to 32 [default: 1; 2 for the tour]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(1..=32))]
+    #[arg(
+        long,
+        value_name = "N",
+        value_parser = clap::value_parser!(u8).range(1..=32),
+        allow_negative_numbers = true
+    )]
     vcpus: Option<u8>,
     /// Guest memory in MiB [default: 128]
-    #[arg(long, value_name = "MIB")]
+    #[arg(long, value_name = "MIB", allow_negative_numbers = true)]
     memory: Option<u32>,
     /// Host pages behind guest memory: off, transparent or 2m [default: off]
     #[arg(long, value_name = "KIND", value_parser = huge_pages())]

@@ -1,12 +1,13 @@
 //! A machine's configuration in a file: the part of Firecracker's configuration format that exists here.
 
-use std::fs;
-use std::io;
+use std::fs::File;
+use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
+use serde::de::{Deserializer, Error as _};
 
-use crate::machine::HugePages;
+use crate::machine::{HugePages, MAX_VCPUS};
 
 /// What a configuration file asks for.
 #[derive(Debug, Default)]
@@ -66,6 +67,7 @@ struct BootSource {
 #[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct MachineConfig {
+    #[serde(default, deserialize_with = "vcpu_count")]
     vcpu_count: Option<u8>,
     mem_size_mib: Option<u32>,
     huge_pages: Option<HugePagesName>,
@@ -90,14 +92,34 @@ impl From<HugePagesName> for HugePages {
     }
 }
 
+/// In words of the subject and not of a type.
+fn vcpu_count<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u8>, D::Error> {
+    let Some(count) = Option::<u64>::deserialize(deserializer)? else { return Ok(None) };
+    let small = u8::try_from(count).ok().filter(|count| (1..=MAX_VCPUS).contains(count));
+    let refused = || D::Error::custom(format_args!("a machine has 1 to {MAX_VCPUS} vCPUs here, not {count}"));
+    small.map(Some).ok_or_else(refused)
+}
+
+/// No configuration comes near; /dev/zero has no end.
+const MOST_BYTES: u64 = 1024 * 1024;
+
+fn read_text(path: &Path) -> io::Result<String> {
+    let mut text = String::new();
+    // A byte more, by which a longer one is known.
+    File::open(path)?.take(MOST_BYTES + 1).read_to_string(&mut text)?;
+    if text.len() as u64 > MOST_BYTES {
+        return Err(io::Error::other(format!("it is longer than {MOST_BYTES} bytes")));
+    }
+    Ok(text)
+}
+
 impl RunConfig {
     /// Reads a configuration file. Paths in it are taken from the current folder, as Firecracker does.
     ///
     /// # Errors
     /// See [`Error`]; a member that is not known here is one.
     pub(super) fn read(path: &Path) -> Result<Self, Error> {
-        let text =
-            fs::read_to_string(path).map_err(|source| Error::Read { path: path.to_owned(), source })?;
+        let text = read_text(path).map_err(|source| Error::Read { path: path.to_owned(), source })?;
         Self::parse(&text).map_err(|source| Error::Format { path: path.to_owned(), source })
     }
 
@@ -137,5 +159,18 @@ mod tests {
     fn a_member_that_is_not_there_yet_is_refused_by_name() {
         let error = RunConfig::parse(r#"{"boot-source":{"kernel_image_path":"x"},"drives":[]}"#).unwrap_err();
         assert!(error.to_string().contains("unknown field `drives`"), "{error}");
+    }
+
+    #[test]
+    fn a_number_of_vcpus_out_of_range_is_refused_in_words() {
+        for count in ["0", "33", "300", "4294967296"] {
+            let text = format!(
+                r#"{{"boot-source":{{"kernel_image_path":"x"}},"machine-config":{{"vcpu_count":{count}}}}}"#
+            );
+            let error = RunConfig::parse(&text).unwrap_err().to_string();
+            assert!(error.contains(&format!("1 to 32 vCPUs here, not {count}")), "{error}");
+        }
+        let without = r#"{"boot-source":{"kernel_image_path":"x"},"machine-config":{"vcpu_count":null}}"#;
+        assert_eq!(RunConfig::parse(without).unwrap().vcpus, None);
     }
 }

@@ -27,7 +27,7 @@ pub enum Error {
     #[error("no descriptor lies at slot {0}, where one was expected")]
     Missing(RawFd),
     /// A call of the kernel failed.
-    #[error("{call} failed while the thread made its own descriptor table: {errno}{}", remedy(*errno))]
+    #[error("{call} failed while the thread made its own descriptor table: {errno}{}", remedy(call, *errno))]
     Call {
         /// The system call.
         call: &'static str,
@@ -36,8 +36,11 @@ pub enum Error {
     },
 }
 
-fn remedy(errno: Errno) -> &'static str {
+fn remedy(call: &str, errno: Errno) -> &'static str {
     match errno {
+        _ if call == OPEN_NULL && errno != Errno::MFILE => {
+            "; a run needs /dev/null, also in a chroot: mknod -m 666 /dev/null c 1 3"
+        }
         Errno::NOSYS => "; use Linux 5.9 or later",
         Errno::PERM => "; a filter around this process refuses it: allow close_range",
         Errno::MFILE => "; raise the limit of open files (ulimit -n)",
@@ -48,6 +51,8 @@ fn remedy(errno: Errno) -> &'static str {
 fn call<T>(name: &'static str, result: Result<T, Errno>) -> Result<T, Error> {
     result.map_err(|errno| Error::Call { call: name, errno })
 }
+
+const OPEN_NULL: &str = "open(/dev/null)";
 
 /// The standard descriptors, which hold `/dev/null` where the role has no use for them, so that no descriptor
 /// made later can pass for one.
@@ -112,10 +117,7 @@ fn fill_standard(placements: &[Placement]) -> Result<(), Error> {
     if STANDARD.into_iter().all(|number| placements.iter().any(|placement| placement.slot == number)) {
         return Ok(());
     }
-    let null = call(
-        "open(/dev/null)",
-        rustix::fs::open("/dev/null", OFlags::RDWR | OFlags::CLOEXEC, Mode::empty()),
-    )?;
+    let null = call(OPEN_NULL, rustix::fs::open("/dev/null", OFlags::RDWR | OFlags::CLOEXEC, Mode::empty()))?;
     // The table is empty below, so the lowest number is 0. A placed descriptor takes the place of this one later.
     debug_assert_eq!(null.as_raw_fd(), *STANDARD.start());
     for number in STANDARD.skip(1) {

@@ -43,7 +43,7 @@ pub enum Error {
     #[error(transparent)]
     Machine(#[from] BuildError),
     /// A descriptor or a handler could not be made.
-    #[error("{what} failed before the guest started: {source}")]
+    #[error("{what} failed before the guest started: {source}{}", remedy(source))]
     Prepare {
         /// What was tried.
         what: &'static str,
@@ -56,6 +56,14 @@ pub enum Error {
     /// Main could not be fenced.
     #[error("the main thread could not take on its role: {0}")]
     Main(#[from] confine::fence::Error),
+}
+
+fn remedy(error: &io::Error) -> &'static str {
+    match Errno::from_io_error(error) {
+        Some(Errno::MFILE) => "; raise the limit of open files (ulimit -n)",
+        Some(Errno::NFILE) => "; the whole system has too many open files (/proc/sys/fs/file-max)",
+        _ => "",
+    }
 }
 
 fn prepare<T, E: Into<io::Error>>(what: &'static str, result: Result<T, E>) -> Result<T, Error> {
