@@ -65,6 +65,15 @@ pub enum Error {
         /// Why.
         source: io::Error,
     },
+    /// Somebody else's folder is where the recipe goes.
+    #[error(
+        "{} is no file of a recipe of the Linux guest, and the recipe would take its folder's place; choose another \
+         folder with --out, or move it away", path.display()
+    )]
+    Foreign {
+        /// What is in the folder.
+        path: PathBuf,
+    },
     /// No bash.
     #[error("cannot start bash, which runs the recipe of the Linux guest: {0}; install the package bash")]
     Start(#[source] io::Error),
@@ -97,13 +106,30 @@ pub fn build(order: &Order) -> Result<(), Error> {
 /// Writes the recipe to `folder`, in place of what an earlier version left there.
 fn unpack(folder: &Path) -> Result<(), Error> {
     if folder.exists() {
-        fs::remove_dir_all(folder).map_err(|source| Error::Unpack { path: folder.to_owned(), source })?;
+        let failed = |source| Error::Unpack { path: folder.to_owned(), source };
+        if let Some(path) = foreign_entry(folder).map_err(failed)? {
+            return Err(Error::Foreign { path });
+        }
+        fs::remove_dir_all(folder).map_err(failed)?;
     }
     for file in RECIPE {
         let path = folder.join(file.path);
         write(&path, file.text).map_err(|source| Error::Unpack { path, source })?;
     }
     Ok(())
+}
+
+/// Something in the folder that no recipe would have put there: `--out` may name any folder of the user's.
+fn foreign_entry(folder: &Path) -> io::Result<Option<PathBuf>> {
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        let name = entry.file_name();
+        let is_ours = |file: &RecipeFile| Path::new(file.path).iter().next() == Some(&name);
+        if !RECIPE.iter().any(is_ours) {
+            return Ok(Some(entry.path()));
+        }
+    }
+    Ok(None)
 }
 
 fn write(path: &Path, text: &str) -> io::Result<()> {
@@ -158,6 +184,16 @@ mod tests {
         assert!(succeeded && help.contains("--install-packages"), "{help}");
         let (succeeded, _, refusal) = run("--colour");
         assert!(!succeeded && refusal.contains("unknown option --colour"), "{refusal}");
+    }
+
+    #[test]
+    fn a_folder_of_the_user_s_is_not_taken_for_an_older_recipe() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let soup = folder.path().join("recipe/soup.txt");
+        write(&soup, "leeks").expect("a file of the user's");
+        let error = unpack(&folder.path().join("recipe")).expect_err("it is refused");
+        assert!(error.to_string().starts_with(&soup.display().to_string()), "{error}");
+        assert_eq!(fs::read_to_string(&soup).expect("it is still there"), "leeks");
     }
 
     #[test]

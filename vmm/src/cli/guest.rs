@@ -123,8 +123,11 @@ fn list(linux_folder: PathBuf, json: bool) -> Result<(), Error> {
     } else {
         describe(&listing, SystemTime::now())
     };
-    writeln!(io::stdout(), "{text}")?;
-    Ok(())
+    match writeln!(io::stdout(), "{text}") {
+        // Whoever reads has read enough (`guest list | head`).
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        result => Ok(result?),
+    }
 }
 
 fn describe(listing: &Listing, now: SystemTime) -> String {
