@@ -2,10 +2,12 @@
 //! each serves many checks.
 #![forbid(unsafe_code)]
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use ringfence::machine::quirk::{self, Quirk};
+use ringfence_tests::procfs;
 use ringfence_tests::run::{self, Ended, Run};
 
 /// `tests/run --quick` leaves out what stands in a module of this name.
@@ -99,7 +101,23 @@ fn boot_kernel(kernel: &str, vcpus: u8, memory_mib: u32) -> (Run, MutexGuard<'st
     ]);
     guest.wait_for("ringfence-guest: init reached");
     guest.wait_for("ringfence-guest: ready");
+    assert_every_thread_is_held(&guest, vcpus.parse().expect("it was a number"));
     (guest, alone)
+}
+
+/// Each thread under one filter, its role's by its name, and the console in strict mode; which filter it is, byte for
+/// byte, is compared for the small guests.
+fn assert_every_thread_is_held(guest: &Run, vcpus: usize) {
+    const ONE_FILTER: (u32, u32) = (2, 1);
+    const STRICT: (u32, u32) = (1, 0);
+    let threads = procfs::threads(guest.pid()).into_iter().filter(|thread| !thread.is_kernel_worker());
+    let held: BTreeMap<String, _> =
+        threads.map(|thread| (thread.name, (thread.seccomp_mode, thread.seccomp_filters))).collect();
+    let filtered = ["rf-main", "rf-io"].map(str::to_owned).into_iter();
+    let filtered = filtered.chain((0..vcpus).map(|index| format!("rf-vcpu{index}")));
+    let expected: BTreeMap<_, _> =
+        filtered.map(|name| (name, ONE_FILTER)).chain([("rf-console".to_owned(), STRICT)]).collect();
+    assert_eq!(held, expected);
 }
 
 fn reboot(mut guest: Run) -> Ended {

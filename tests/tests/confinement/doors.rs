@@ -22,8 +22,8 @@ fn sources() -> Vec<PathBuf> {
 
 /// Code without comments, and without the unit tests, which stand last in a file.
 fn code_of(text: &str) -> impl Iterator<Item = (usize, &str)> {
-    let lines = text.lines().take_while(|line| line.trim() != "#[cfg(test)]");
-    let code = lines.map(|line| line.split("//").next().unwrap_or_default());
+    let (code, _) = text.split_once("#[cfg(test)]\nmod tests {").unwrap_or((text, ""));
+    let code = code.lines().map(|line| line.split("//").next().unwrap_or_default());
     code.enumerate().map(|(index, line)| (index + 1, line))
 }
 
@@ -55,6 +55,14 @@ fn threads_are_born_by_one_door() {
     let reader = "role/calls.rs";
     let found = found_outside(&["confine/thread.rs", reader], BIRTHS);
     assert!(found.is_empty(), "threads of another birth than confine::thread:\n{}", found.join("\n"));
+}
+
+#[test]
+fn what_is_for_tests_alone_does_not_hide_what_stands_behind_it() {
+    let text =
+        "mod one;\n#[cfg(test)]\nmod two;\nunsafe {} // why\n#[cfg(test)]\nmod tests {\nunsafe {}\n}\n";
+    let code: Vec<_> = code_of(text).filter(|(_, line)| line.contains("unsafe")).collect();
+    assert_eq!(code, [(4, "unsafe {} ")]);
 }
 
 #[test]
