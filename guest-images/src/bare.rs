@@ -59,6 +59,10 @@ pub static GUESTS: &[Guest] = guests! {
         "nothing";
     "flood": "writes numbered lines to the serial port as fast as it can",
         "N: KiB of lines of 64 bytes (64); burst: a line in one instruction, whether the FIFO has room or not";
+    "disk": "drives a virtio block device by its queue (--disk FILE)",
+        "fill=SEED, zero, discard, flush, sum: what to do; nth=N: with which disk (0)";
+    "entropy": "drives a virtio entropy device by its queue (--entropy)",
+        "N: buffers of 4 KiB (100); broken: what no driver may do";
     "spin": "never ends: for whoever ends it from outside",
         "halt: sleeps, woken by a timer, instead of looping in ring 3; beat: says a number 20 times a second";
     "panic": "prints what a panicking Linux kernel prints, and resets",

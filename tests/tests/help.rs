@@ -71,7 +71,11 @@ fn run_examples(path: &[&str], folder: &TempDir) {
 fn examples_of_run_run() {
     ringfence_tests::run::require_kvm();
     let folder = tempfile::tempdir().unwrap();
-    let files = [("vmlinux", Kernel::with_verdict(0).file()), ("initrd.cpio", vec![b'0'; 512])];
+    let files = [
+        ("vmlinux", Kernel::with_verdict(0).file()),
+        ("initrd.cpio", vec![b'0'; 512]),
+        ("root.ext4", vec![0; 512]),
+    ];
     for (name, bytes) in files {
         fs::write(folder.path().join(name), bytes).expect("a file of a temporary folder can be written");
     }

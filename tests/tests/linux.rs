@@ -3,7 +3,9 @@
 #![forbid(unsafe_code)]
 
 use std::collections::BTreeMap;
+use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use ringfence::machine::quirk::{self, Quirk};
@@ -19,7 +21,7 @@ mod linux_guest {
 
     #[test]
     fn one_processor_runs_scripts_computes_answers_and_reboots() {
-        let (mut guest, _alone) = boot(1, 128);
+        let (mut guest, _alone) = boot_with(1, 128, &["--entropy"]);
         assert_eq!(line_after(&guest, "nproc "), "1");
         assert_memory_is(&guest, 128);
 
@@ -32,6 +34,8 @@ mod linux_guest {
         assert_eq!(line_after(&guest, "tour: from a file: "), "a line kept in memory");
         guest.say("sha256\n");
         guest.wait_for(CHECKSUM);
+        guest.say("random\n");
+        guest.wait_for("ringfence-guest: random: from virtio_rng.0");
 
         let ended = reboot(guest);
         assert!(ended.stderr.starts_with("ringfence: the guest reset the machine\n"), "{}", ended.stderr);
@@ -63,9 +67,37 @@ mod linux_guest {
     }
 
     #[test]
+    fn what_is_written_to_a_root_disk_outlives_the_machine() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let disk = folder.path().join("root.ext4");
+        fs::copy(image("rootfs.ext4"), &disk).expect("the folder takes a file");
+        let kernel = image(kernel_of_this_host());
+        let (mut guest, _alone) = boot_machine(
+            1,
+            &[
+                "--kernel",
+                path_text(&kernel),
+                "--disk",
+                &format!("{},cache=writeback", path_text(&disk)),
+                "--cmdline",
+                "console=ttyS0 quiet reboot=k panic=-1 root=/dev/vda rw init=/init",
+            ],
+        );
+        guest.say("keep\n");
+        guest.wait_for("ringfence-guest: kept");
+        reboot(guest);
+
+        let checked = tool("e2fsck").arg("-fn").arg(&disk).output().expect("e2fsprogs is installed");
+        assert!(checked.status.success(), "{}", String::from_utf8_lossy(&checked.stdout));
+        let kept = tool("debugfs").args(["-R", "cat /kept"]).arg(&disk).output().expect("so is this");
+        assert_eq!(kept.stdout.len(), 65536);
+        assert!(kept.stdout.chunks(10).all(|line| b"ringfence\n".starts_with(line)));
+    }
+
+    #[test]
     #[ignore = "a kernel takes minutes to unpack itself where ring 0 is emulated; tests/ordinary-host/run starts it"]
     fn compressed_kernel_reaches_user_space_answers_and_reboots() {
-        let (mut guest, _alone) = boot_kernel("bzImage-ordinary", 2, 128);
+        let (mut guest, _alone) = boot_kernel("bzImage-ordinary", 2, 128, &[]);
         assert_eq!(line_after(&guest, "nproc "), "2");
         assert_memory_is(&guest, 128);
         guest.say("echo a line typed on standard input\n");
@@ -76,32 +108,50 @@ mod linux_guest {
 
 /// Boots the Linux guest that this host needs; see [`boot_kernel`].
 fn boot(vcpus: u8, memory_mib: u32) -> (Run, MutexGuard<'static, ()>) {
-    boot_kernel(kernel_of_this_host(), vcpus, memory_mib)
+    boot_with(vcpus, memory_mib, &[])
 }
 
-/// Boots a Linux guest until it takes commands. The second value keeps other tests from booting at the same time,
-/// which would make all of them slower.
-fn boot_kernel(kernel: &str, vcpus: u8, memory_mib: u32) -> (Run, MutexGuard<'static, ()>) {
-    static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
-    let alone = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
+/// The same, with more options.
+fn boot_with(vcpus: u8, memory_mib: u32, options: &[&str]) -> (Run, MutexGuard<'static, ()>) {
+    boot_kernel(kernel_of_this_host(), vcpus, memory_mib, options)
+}
+
+/// A program of e2fsprogs, which the guest's own build needs; they lie where only root looks.
+fn tool(name: &str) -> Command {
+    let path = std::env::var("PATH").unwrap_or_default();
+    let mut command = Command::new("env");
+    command.arg(format!("PATH={path}:/usr/sbin:/sbin")).arg(name);
+    command
+}
+
+/// Boots a Linux guest from its initrd, see [`boot_machine`].
+fn boot_kernel(kernel: &str, vcpus: u8, memory_mib: u32, options: &[&str]) -> (Run, MutexGuard<'static, ()>) {
     let (kernel, initrd) = (image(kernel), image("initrd.cpio"));
     let (kernel, initrd) = (path_text(&kernel), path_text(&initrd));
-    let (vcpus, memory) = (vcpus.to_string(), memory_mib.to_string());
-    let mut guest = run::guest([
+    let memory = memory_mib.to_string();
+    let machine = [
         "--kernel",
         kernel,
         "--initrd",
         initrd,
         "--cmdline",
         "console=ttyS0 quiet reboot=k panic=-1",
-        "--vcpus",
-        &vcpus,
         "--memory",
         &memory,
-    ]);
+    ];
+    boot_machine(vcpus, &[&machine, options].concat())
+}
+
+/// Boots a Linux guest until it takes commands. The second value keeps other tests from booting at the same time,
+/// which would make all of them slower.
+fn boot_machine(vcpus: u8, options: &[&str]) -> (Run, MutexGuard<'static, ()>) {
+    static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+    let alone = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
+    let number = vcpus.to_string();
+    let mut guest = run::guest(options.iter().chain(&["--vcpus", &number]));
     guest.wait_for("ringfence-guest: init reached");
     guest.wait_for("ringfence-guest: ready");
-    assert_every_thread_is_held(&guest, vcpus.parse().expect("it was a number"));
+    assert_every_thread_is_held(&guest, vcpus.into());
     (guest, alone)
 }
 

@@ -1,5 +1,5 @@
 /* What the guests share: ports, printing, the command line, memory, traps, the
- * other processors, and the end. */
+ * other processors, virtio devices, and the end. */
 #ifndef BARE_H
 #define BARE_H
 
@@ -160,6 +160,79 @@ bool ap_wait(unsigned count);
 void ap_main(unsigned number);
 
 static inline void pause(void) { asm volatile("pause" : : : "memory"); }
+
+/* ---- virtio.c: a device over MMIO and one queue of it ------------------------ */
+
+enum virtio {
+        /* Registers, virtio 1.2 section 4.2.2. */
+        VIRTIO_MAGIC = 0x000,
+        VIRTIO_VERSION = 0x004,
+        VIRTIO_DEVICE_ID = 0x008,
+        VIRTIO_DEVICE_FEATURES = 0x010,
+        VIRTIO_DEVICE_FEATURES_SEL = 0x014,
+        VIRTIO_DRIVER_FEATURES = 0x020,
+        VIRTIO_DRIVER_FEATURES_SEL = 0x024,
+        VIRTIO_QUEUE_SEL = 0x030,
+        VIRTIO_QUEUE_NUM_MAX = 0x034,
+        VIRTIO_QUEUE_NUM = 0x038,
+        VIRTIO_QUEUE_READY = 0x044,
+        VIRTIO_QUEUE_NOTIFY = 0x050,
+        VIRTIO_INTERRUPT_STATUS = 0x060,
+        VIRTIO_INTERRUPT_ACK = 0x064,
+        VIRTIO_STATUS = 0x070,
+        VIRTIO_QUEUE_DESC = 0x080,
+        VIRTIO_QUEUE_DRIVER = 0x090,
+        VIRTIO_QUEUE_DEVICE = 0x0a0,
+        VIRTIO_CONFIG = 0x100,
+        /* Bits of the status, section 2.1. */
+        VIRTIO_ACKNOWLEDGE = 1,
+        VIRTIO_DRIVER = 2,
+        VIRTIO_DRIVER_OK = 4,
+        VIRTIO_FEATURES_OK = 8,
+        VIRTIO_NEEDS_RESET = 64,
+        /* Descriptors of our queue. */
+        VIRTIO_SIZE = 8,
+};
+
+/* Section 2.7. */
+struct virtio_descriptor {
+        uint64_t address;
+        uint32_t length;
+        uint16_t flags, next;
+};
+
+struct virtio_available {
+        uint16_t flags, index, ring[VIRTIO_SIZE];
+};
+
+struct virtio_used {
+        uint16_t flags, index;
+        struct {
+                uint32_t id, length;
+        } ring[VIRTIO_SIZE];
+};
+
+extern struct virtio_descriptor virtio_descriptors[VIRTIO_SIZE];
+extern volatile struct virtio_available virtio_available;
+extern volatile struct virtio_used virtio_used;
+
+struct virtio_buffer {
+        const void *at;
+        uint32_t length;
+        bool device_writes;
+};
+
+/* Finds a device of this type, the nth from 0; what follows is about it. */
+bool virtio_find(uint32_t type, unsigned nth);
+uint32_t virtio_get(unsigned offset);
+void virtio_put(unsigned offset, uint32_t value);
+/* Resets and starts it, with these of features 0 to 31 and its descriptors at `table`. */
+bool virtio_start(uint32_t features, uint64_t table);
+/* Puts a chain of buffers into the queue, and rings. */
+void virtio_offer(const struct virtio_buffer *buffers, unsigned count);
+void virtio_offer_head(uint16_t head);
+/* Waits until everything has come back, by looking at memory alone; the last length. */
+uint32_t virtio_wait(void);
 
 /* ---- end.c ---------------------------------------------------------------- */
 

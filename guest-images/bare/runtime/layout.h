@@ -25,6 +25,8 @@
 
 /* In the hole below 4 GiB, where monitors put neither memory nor devices. */
 #define UNMAPPED 0xf0000000
+/* Registers of the first virtio device, where Firecracker and ringfence have them. */
+#define VIRTIO 0xd0000000
 
 #define STACK_BYTES 4096
 

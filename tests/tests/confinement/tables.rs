@@ -18,14 +18,15 @@ const PIPE: &str = "pipe:";
 fn object(role: &str, slot: &str) -> &'static str {
     match (role, slot) {
         (_, "stdin" | "stdout" | "stderr" | "terminal") => PIPE,
-        (_, "bell" | "main_bell" | "console_bell" | "io_bell" | "room" | "serial_irq") => EVENTFD,
+        (_, "bell" | "main_bell" | "console_bell" | "io_bell" | "room" | "serial_irq")
+        | ("io", "entropy_queue" | "entropy_irq" | "disk_queues" | "disk_irqs") => EVENTFD,
         ("vcpu", "vcpu") | ("main", "vcpus") => "anon_inode:kvm-vcpu:",
         ("main", "vm") => "anon_inode:kvm-vm",
         ("main", "signals") => "anon_inode:[signalfd]",
         // A file of its own file system since Linux 6.9.
         ("main", "console_exit") => "anon_inode:[pidfd]",
         ("main", "counters") => "anon_inode:[perf_event]",
-        ("main", "report") => "/",
+        ("main", "report") | ("io", "disks") => "/",
         ("io", "epoll") => "anon_inode:[eventpoll]",
         _ => panic!("slot {slot} of role {role} is new: say here what lies there"),
     }
@@ -39,14 +40,18 @@ fn role(thread: &str) -> &str {
         .trim_end_matches(|letter: char| letter.is_ascii_digit())
 }
 
-/// The slots that a role must fill in a run with so many vCPUs; `extra`: main's slots of what was asked for.
+/// The slots that a role must fill in a run with so many vCPUs; `extra`: the slots of what was asked for.
 fn slots_of(role: &str, vcpus: usize, extra: &[&str]) -> BTreeMap<i32, &'static str> {
     let policy = ALL.iter().find(|policy| policy.role == role).expect("every thread's role has a policy");
     let mut slots: BTreeMap<i32, &'static str> = (0..=2).map(|number| (number, NULL)).collect();
     for slot in policy.slots {
         let count = match slot.name {
             "vcpus" => vcpus,
-            "report" if !extra.contains(&slot.name) => 0,
+            "report" | "entropy_queue" | "entropy_irq" | "disks" | "disk_queues" | "disk_irqs"
+                if !extra.contains(&slot.name) =>
+            {
+                0
+            }
             // As many as there are calls to count; `counters_are_...` looks at them.
             "counters" => 0,
             "console_exit" if !kernel_has_pidfds_of_threads() => 0,
@@ -113,6 +118,18 @@ fn only_main_holds_the_report_file() {
     let threads = own_threads(&run);
     assert_all_hold_their_slots(&threads, 1, &["report"]);
     assert_eq!(threads["rf-main"].descriptors()[&main::slot::REPORT], report);
+}
+
+#[test]
+fn only_io_holds_a_devices_descriptors() {
+    let disk = tempfile::NamedTempFile::new().expect("a temporary file");
+    disk.as_file().set_len(1 << 20).expect("it can be of any size");
+    let path = disk.path().to_str().expect("its name is text");
+    let run = spinning(2, &["--entropy", "--disk", path]);
+    let threads = own_threads(&run);
+    let of_devices = ["entropy_queue", "entropy_irq", "disks", "disk_queues", "disk_irqs"];
+    assert_all_hold_their_slots(&threads, 2, &of_devices);
+    assert_eq!(threads["rf-io"].descriptors()[io::slot::DISKS.start()], path);
 }
 
 #[test]

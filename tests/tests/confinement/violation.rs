@@ -49,7 +49,7 @@ const IO: &[Refused] = &[
     nearly(
         "rf-io:read:5,0,65",
         "read(5, 0x0, 65)",
-        "read: fd in {@room, @bell} && count == 8",
+        "read: fd in {@room, @bell, @entropy_queue} && count == 8",
         "hear a bell",
     ),
     nearly(

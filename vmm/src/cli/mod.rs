@@ -9,6 +9,7 @@ pub mod guest;
 pub mod policy;
 pub mod run;
 mod run_config;
+mod run_devices;
 
 use deferred::Deferred;
 

@@ -8,6 +8,7 @@ use clap::builder::{PossibleValuesParser, TypedValueParser as _};
 
 use super::Outcome;
 use super::run_config::{self, RunConfig};
+use super::run_devices::{self, DeviceArgs};
 use crate::confine::{Fencing, OnViolation, Tier};
 use crate::machine::{Config, HugePages, Image, QuirkChoice};
 use crate::report::{self, Ended, exit_code};
@@ -47,6 +48,8 @@ pub struct Args {
     /// Read kernel, memory and vCPUs from a file in Firecracker's configuration format; options given here win
     #[arg(long, value_name = "FILE.json")]
     config: Option<PathBuf>,
+    #[command(flatten)]
+    devices: DeviceArgs,
     /// Which mechanism holds the threads
     #[arg(long, value_enum, default_value_t)]
     tier: Tier,
@@ -79,6 +82,7 @@ Examples:
   ringfence run                                   the embedded tour guest
   ringfence run exits --cmdline 5000              another embedded guest
   ringfence run --kernel vmlinux --initrd initrd.cpio --vcpus 2 --memory 512
+  ringfence run --kernel vmlinux --disk root.ext4 --cmdline root=/dev/vda
   ringfence run tour --report report.json         the confinement table for programs
 
 Keys, when standard input is a terminal: Ctrl-A x leaves, Ctrl-A a sends Ctrl-A.
@@ -127,6 +131,9 @@ pub enum Error {
         /// What was given.
         name: String,
     },
+    /// A device.
+    #[error(transparent)]
+    Device(#[from] run_devices::Error),
     /// The report file.
     #[error("cannot write the report to {}: {source}; name a file that can be made or changed", path.display())]
     Report {
@@ -146,6 +153,7 @@ pub fn run(args: &Args) -> Result<Outcome, Error> {
     let from_file = args.config.as_deref().map(RunConfig::read).transpose()?.unwrap_or_default();
     let kernel = kernel(args, &from_file)?;
     let is_tour = matches!(kernel, Image::Embedded { name: TOUR, .. });
+    let devices = args.devices.open(&from_file)?;
     let config = Config {
         vcpus: args.vcpus.or(from_file.vcpus).unwrap_or(if is_tour { TOUR_VCPUS } else { VCPUS }),
         memory_mib: args.memory.or(from_file.memory_mib).unwrap_or(MEMORY_MIB),
@@ -153,6 +161,7 @@ pub fn run(args: &Args) -> Result<Outcome, Error> {
         command_line: command_line(args, &from_file, &kernel),
         kernel,
         initrd: args.initrd.clone().or(from_file.initrd),
+        devices: u8::try_from(devices.count()).unwrap_or(u8::MAX),
         quirk: args.quirk.unwrap_or(QuirkChoice::Auto),
     };
     let report = args.report.as_deref().map(ReportFile::create).transpose()?;
@@ -160,6 +169,7 @@ pub fn run(args: &Args) -> Result<Outcome, Error> {
     let settings = Settings {
         fencing: Fencing { tier: args.tier, on_violation: args.on_violation },
         exit_port: args.exit_port,
+        devices,
         count_calls: args.count_calls || is_tour,
         json: args.json,
         report: report.map(|report| report.file),
@@ -204,7 +214,7 @@ fn kernel(args: &Args, from_file: &RunConfig) -> Result<Image, Error> {
 }
 
 /// What a kernel is told when nobody says anything: its console, and to reset in the way that ends a run.
-const LINUX_COMMAND_LINE: &str = "console=ttyS0 reboot=k panic=-1";
+pub(super) const LINUX_COMMAND_LINE: &str = "console=ttyS0 reboot=k panic=-1";
 
 fn command_line(args: &Args, from_file: &RunConfig, kernel: &Image) -> String {
     let given = args.cmdline.clone().or_else(|| from_file.command_line.clone());

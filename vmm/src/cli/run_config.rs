@@ -7,7 +7,10 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 use serde::de::{Deserializer, Error as _};
 
+use super::run::LINUX_COMMAND_LINE;
+use crate::devices::virtio::block::Cache;
 use crate::machine::{HugePages, MAX_VCPUS};
+use crate::role::devices::DiskConfig;
 
 /// What a configuration file asks for.
 #[derive(Debug, Default)]
@@ -24,6 +27,10 @@ pub(super) struct RunConfig {
     pub memory_mib: Option<u32>,
     /// `machine-config.huge_pages`
     pub huge_pages: Option<HugePages>,
+    /// `drives`, in their order, the root device first
+    pub disks: Vec<DiskConfig>,
+    /// `entropy`: an object, which may be empty
+    pub entropy: bool,
 }
 
 /// Why a configuration file cannot be used.
@@ -54,7 +61,50 @@ struct Document {
     boot_source: BootSource,
     #[serde(rename = "machine-config", default)]
     machine_config: MachineConfig,
+    #[serde(default)]
+    drives: Vec<Drive>,
+    entropy: Option<Entropy>,
 }
+
+/// A disk. Firecracker's `rate_limiter`, `partuuid`, `io_engine` and `socket` are not there yet, and refused by name.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Drive {
+    #[serde(rename = "drive_id")]
+    id: String,
+    path_on_host: PathBuf,
+    is_root_device: bool,
+    #[serde(default)]
+    is_read_only: bool,
+    #[serde(default)]
+    cache_type: CacheName,
+}
+
+#[derive(Clone, Copy, Default, Deserialize)]
+enum CacheName {
+    #[default]
+    Unsafe,
+    Writeback,
+}
+
+impl From<Drive> for DiskConfig {
+    fn from(drive: Drive) -> Self {
+        Self {
+            path: drive.path_on_host,
+            id: drive.id,
+            read_only: drive.is_read_only,
+            cache: match drive.cache_type {
+                CacheName::Unsafe => Cache::Unsafe,
+                CacheName::Writeback => Cache::Writeback,
+            },
+        }
+    }
+}
+
+/// The entropy device. Firecracker's `rate_limiter` is not there yet, and refused by name.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Entropy {}
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -124,16 +174,36 @@ impl RunConfig {
     }
 
     fn parse(text: &str) -> Result<Self, serde_json::Error> {
-        let Document { boot_source, machine_config } = serde_json::from_str(text)?;
+        let Document { boot_source, machine_config, mut drives, entropy } = serde_json::from_str(text)?;
+        let root = drives.iter().filter(|drive| drive.is_root_device).map(|drive| drive.is_read_only);
+        let root = only(root).map_err(serde_json::Error::custom)?;
+        // The kernel is told of it as /dev/vda.
+        drives.sort_by_key(|drive| !drive.is_root_device);
         Ok(Self {
             kernel: Some(boot_source.kernel_image_path),
             initrd: boot_source.initrd_path,
-            command_line: boot_source.boot_args,
+            command_line: with_root(boot_source.boot_args, root),
             vcpus: machine_config.vcpu_count,
             memory_mib: machine_config.mem_size_mib,
             huge_pages: machine_config.huge_pages.map(HugePages::from),
+            disks: drives.into_iter().map(DiskConfig::from).collect(),
+            entropy: entropy.is_some(),
         })
     }
+}
+
+/// The one value that there may be.
+fn only<T>(mut values: impl Iterator<Item = T>) -> Result<Option<T>, &'static str> {
+    let first = values.next();
+    if values.next().is_some() { Err("several drives are the root device; one may be") } else { Ok(first) }
+}
+
+/// As Firecracker tells the kernel of its root device, the first disk.
+fn with_root(command_line: Option<String>, read_only: Option<bool>) -> Option<String> {
+    let Some(read_only) = read_only else { return command_line };
+    let root = if read_only { "root=/dev/vda ro" } else { "root=/dev/vda rw" };
+    let given = command_line.unwrap_or_else(|| LINUX_COMMAND_LINE.to_owned());
+    Some(if given.is_empty() { root.to_owned() } else { format!("{given} {root}") })
 }
 
 #[cfg(test)]
@@ -156,9 +226,50 @@ mod tests {
     }
 
     #[test]
+    fn drives_are_disks_with_the_root_device_first_and_on_the_command_line() {
+        let text = r#"{
+            "boot-source": { "kernel_image_path": "vmlinux", "boot_args": "console=ttyS0" },
+            "drives": [
+                { "drive_id": "data", "path_on_host": "data.img", "is_root_device": false, "cache_type": "Writeback" },
+                { "drive_id": "root", "path_on_host": "root.ext4", "is_root_device": true, "is_read_only": true }
+            ]
+        }"#;
+        let config = RunConfig::parse(text).unwrap();
+        let disk = |id: &str, path: &str, read_only, cache| DiskConfig {
+            path: path.into(),
+            id: id.into(),
+            read_only,
+            cache,
+        };
+        assert_eq!(
+            config.disks,
+            [
+                disk("root", "root.ext4", true, Cache::Unsafe),
+                disk("data", "data.img", false, Cache::Writeback)
+            ]
+        );
+        assert_eq!(config.command_line.as_deref(), Some("console=ttyS0 root=/dev/vda ro"));
+        let error = RunConfig::parse(&text.replace("false", "true")).unwrap_err().to_string();
+        assert!(error.contains("several drives are the root device"), "{error}");
+        let error = RunConfig::parse(&text.replace("is_read_only", "rate_limiter")).unwrap_err().to_string();
+        assert!(error.contains("unknown field `rate_limiter`"), "{error}");
+    }
+
+    #[test]
+    fn an_entropy_device_is_there_if_its_member_is() {
+        let parse =
+            |entropy| RunConfig::parse(&format!(r#"{{"boot-source":{{"kernel_image_path":"x"}}{entropy}}}"#));
+        assert!(!parse("").unwrap().entropy);
+        assert!(!parse(r#","entropy":null"#).unwrap().entropy);
+        assert!(parse(r#","entropy":{}"#).unwrap().entropy);
+        let error = parse(r#","entropy":{"rate_limiter":{}}"#).unwrap_err();
+        assert!(error.to_string().contains("unknown field `rate_limiter`"), "{error}");
+    }
+
+    #[test]
     fn a_member_that_is_not_there_yet_is_refused_by_name() {
-        let error = RunConfig::parse(r#"{"boot-source":{"kernel_image_path":"x"},"drives":[]}"#).unwrap_err();
-        assert!(error.to_string().contains("unknown field `drives`"), "{error}");
+        let error = RunConfig::parse(r#"{"boot-source":{"kernel_image_path":"x"},"vsock":{}}"#).unwrap_err();
+        assert!(error.to_string().contains("unknown field `vsock`"), "{error}");
     }
 
     #[test]

@@ -7,3 +7,4 @@ pub mod output;
 pub mod panic_text;
 pub mod ports;
 pub mod serial;
+pub mod virtio;

@@ -1,4 +1,4 @@
-//! Port I/O and unmapped memory: which device an access meets.
+//! Port I/O: which device an access meets.
 //!
 //! Every device here is 8 bits wide, so a wider access meets several registers, as on an ISA bus. What nobody
 //! claims reads as all ones and takes writes in silence.
@@ -68,11 +68,6 @@ impl Ports {
             _ => Effect::Continue,
         };
         Ok((effect, Raised::default()))
-    }
-
-    /// The guest reads memory where none is: all ones.
-    pub fn read_unmapped(data: &mut [u8]) {
-        data.fill(FLOATING);
     }
 }
 

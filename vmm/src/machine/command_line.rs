@@ -1,6 +1,7 @@
-//! The kernel's command line: what the user gave, verbatim, and what a quirk of the host adds to it.
+//! The kernel's command line: what the user gave, verbatim, what a quirk of the host adds to it, and where devices are.
 #![forbid(unsafe_code)]
 
+use super::layout;
 use super::quirk::Quirk;
 
 /// Characters that an x86 Linux kernel takes: `COMMAND_LINE_SIZE` (2048, Linux arch/x86/include/asm/setup.h) without
@@ -22,7 +23,7 @@ const EMULATED_RING0: [&str; 3] = [
 pub struct CommandLine {
     /// What the guest gets, without the NUL.
     pub text: String,
-    /// What the monitor added to what the user gave, if anything.
+    /// What the monitor added for a quirk to what the user gave, if anything.
     pub added: Option<String>,
 }
 
@@ -34,7 +35,7 @@ pub enum CommandLineError {
     TooLong {
         /// Its length in bytes.
         length: usize,
-        /// Of these, how many the monitor added for a quirk.
+        /// Of these, how many the monitor added.
         added: usize,
         /// What the kernel takes.
         limit: usize,
@@ -48,17 +49,28 @@ pub enum CommandLineError {
 }
 
 fn with(added: usize) -> String {
-    if added == 0 { String::new() } else { format!(" ({added} of them added for this host's KVM)") }
+    if added == 0 {
+        String::new()
+    } else {
+        format!(" ({added} of them added for this host's KVM and for devices)")
+    }
 }
 
 impl CommandLine {
     /// Takes what the user gave and adds what `quirk` needs: `None` for guests that are not Linux.
     ///
+    /// So many virtio devices are named too, as Linux' `drivers/virtio/virtio_mmio.c` has it.
+    ///
     /// A switch that the user gave too is not added, so that the user's own value counts. What stands after a `--`
     /// belongs to init, so additions go before it.
     /// # Errors
     /// [`CommandLineError`]: longer than `limit` characters, or not a C string.
-    pub fn new(given: &str, quirk: Option<Quirk>, limit: usize) -> Result<Self, CommandLineError> {
+    pub fn new(
+        given: &str,
+        quirk: Option<Quirk>,
+        devices: u8,
+        limit: usize,
+    ) -> Result<Self, CommandLineError> {
         if let Some(at) = given.find('\0') {
             return Err(CommandLineError::Nul { at });
         }
@@ -68,6 +80,8 @@ impl CommandLine {
         };
         let added: Vec<&str> = switches.iter().copied().filter(|switch| !gives(given, switch)).collect();
         let line = Self::joined(given, &added.join(" "));
+        let devices: Vec<String> = (0..devices).map(device).collect();
+        let line = Self { text: Self::joined(&line.text, &devices.join(" ")).text, ..line };
         if line.text.len() > limit {
             let length = line.text.len();
             return Err(CommandLineError::TooLong { length, added: length - given.len(), limit });
@@ -85,6 +99,12 @@ impl CommandLine {
         let tail = if after.is_empty() || after.starts_with(' ') { "" } else { " " };
         Self { text: format!("{before}{lead}{added}{tail}{after}"), added: Some(added.to_owned()) }
     }
+}
+
+/// The parameter that names a virtio device: bytes and address of its registers, and its interrupt line.
+fn device(index: u8) -> String {
+    let (size, irq) = (layout::VIRTIO_WINDOW, layout::VIRTIO_IRQ + u32::from(index));
+    format!("virtio_mmio.device={size}@{:#x}:{irq}", layout::VIRTIO + size * u64::from(index))
 }
 
 /// Where the arguments of init begin: at a word that is just `--`.
@@ -111,7 +131,7 @@ mod tests {
     const RING0: Option<Quirk> = Some(Quirk::EmulatedRing0);
 
     fn new(given: &str, quirk: Option<Quirk>) -> CommandLine {
-        CommandLine::new(given, quirk, LINUX_LIMIT).unwrap()
+        CommandLine::new(given, quirk, 0, LINUX_LIMIT).unwrap()
     }
 
     #[test]
@@ -152,8 +172,8 @@ mod tests {
 
     #[test]
     fn line_of_exactly_the_limit_is_taken_and_one_more_is_refused_with_both_numbers() {
-        assert!(CommandLine::new(&"a".repeat(2047), None, 2047).is_ok());
-        let error = CommandLine::new(&"a".repeat(2048), None, 2047).unwrap_err();
+        assert!(CommandLine::new(&"a".repeat(2047), None, 0, 2047).is_ok());
+        let error = CommandLine::new(&"a".repeat(2048), None, 0, 2047).unwrap_err();
         assert_eq!(
             error.to_string(),
             "the command line has 2048 characters, this kernel takes 2047: shorten it"
@@ -162,18 +182,30 @@ mod tests {
 
     #[test]
     fn line_made_too_long_by_the_quirk_says_how_much_of_it_was_added() {
-        let error = CommandLine::new(&"a".repeat(2000), RING0, 2047).unwrap_err();
+        let error = CommandLine::new(&"a".repeat(2000), RING0, 0, 2047).unwrap_err();
         let added = EMULATED_RING0.join(" ").len() + 1;
         assert_eq!(error, CommandLineError::TooLong { length: 2000 + added, added, limit: 2047 });
         assert!(
-            error.to_string().contains(&format!("({added} of them added for this host's KVM)")),
+            error
+                .to_string()
+                .contains(&format!("({added} of them added for this host's KVM and for devices)")),
             "{error}"
         );
     }
 
     #[test]
+    fn devices_are_named_after_the_user_s_text_and_before_the_arguments_of_init() {
+        let line = CommandLine::new("quiet -- 1", None, 2, LINUX_LIMIT).unwrap();
+        assert_eq!(
+            line.text,
+            "quiet virtio_mmio.device=4096@0xd0000000:16 virtio_mmio.device=4096@0xd0001000:17 -- 1"
+        );
+        assert_eq!(line.added, None, "for the devices that the user asked for");
+    }
+
+    #[test]
     fn nul_in_the_line_is_refused_with_its_place() {
-        assert_eq!(CommandLine::new("ab\0c", None, 10), Err(CommandLineError::Nul { at: 2 }));
+        assert_eq!(CommandLine::new("ab\0c", None, 0, 10), Err(CommandLineError::Nul { at: 2 }));
     }
 
     proptest! {

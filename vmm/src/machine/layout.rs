@@ -47,6 +47,15 @@ pub const MMIO_HOLE: u64 = 0xd000_0000;
 /// First byte after the hole: memory goes on here.
 pub const MMIO_HOLE_END: u64 = 1 << 32;
 
+/// Registers of the first virtio device, where Firecracker has them too; the others follow.
+pub const VIRTIO: u64 = MMIO_HOLE;
+/// Bytes from one device's registers to the next one's.
+pub const VIRTIO_WINDOW: u64 = PAGE_SIZE;
+/// Interrupt line of the first virtio device; the others follow. The lines from 16 on belong to no ISA device.
+pub const VIRTIO_IRQ: u32 = 16;
+/// The most virtio devices: as many as there are such lines.
+pub const MAX_VIRTIO: u8 = IOAPIC_PINS - 16;
+
 /// I/O APIC registers, where PCs have them and KVM's in-kernel chip answers (`IOAPIC_DEFAULT_BASE_ADDRESS`, Linux
 /// arch/x86/kvm/ioapic.h).
 pub const IOAPIC: u32 = 0xfec0_0000;

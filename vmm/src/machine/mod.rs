@@ -50,6 +50,8 @@ pub struct Config {
     pub initrd: Option<PathBuf>,
     /// What the kernel is told, verbatim.
     pub command_line: String,
+    /// How many virtio devices its kernel is told of, at most [`layout::MAX_VIRTIO`].
+    pub devices: u8,
     /// Which quirk of the host to assume.
     pub quirk: QuirkChoice,
 }
@@ -168,7 +170,7 @@ fn create_vm(kvm: &Kvm) -> Result<VmFd, BuildError> {
 fn request(config: &Config, quirk: Option<Quirk>) -> Result<boot::Request<'_>, BuildError> {
     let kernel = image::Source::open_image(&config.kernel)?;
     let initrd = config.initrd.as_deref().map(|path| image::Source::open("initrd", path)).transpose()?;
-    Ok(boot::Request { kernel, initrd, command_line: &config.command_line, quirk })
+    Ok(boot::Request { kernel, initrd, command_line: &config.command_line, devices: config.devices, quirk })
 }
 
 /// Creates a vCPU and sets what is the same whether it starts or waits.

@@ -33,6 +33,7 @@ fn config(kernel: Vec<u8>) -> Config {
         kernel: Image::Embedded { name: "test", bytes: kernel.leak() },
         initrd: None,
         command_line: String::new(),
+        devices: 0,
         quirk: QuirkChoice::Auto,
     }
 }

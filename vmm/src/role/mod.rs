@@ -5,6 +5,7 @@
 
 pub mod calls;
 pub mod console;
+pub mod devices;
 pub mod io;
 pub mod main;
 pub mod policies;

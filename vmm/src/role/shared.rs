@@ -9,6 +9,7 @@ use std::time::Instant;
 use crate::confine::futex;
 use crate::devices::output::Output;
 use crate::devices::ports::Ports;
+use crate::devices::virtio::Windows;
 use crate::machine::exit::End;
 
 /// The guest's serial output on its way to the console thread. A process runs one guest.
@@ -118,8 +119,10 @@ impl VcpuState {
 pub struct Shared {
     /// The guest's serial output on its way to the console thread.
     pub output: &'static Output,
-    /// The devices.
+    /// The devices that the guest meets by port I/O.
     pub ports: Ports,
+    /// The devices that it meets in memory.
+    pub windows: Windows,
     /// One for each vCPU.
     pub vcpus: Vec<VcpuState>,
     /// The user typed the escape sequence.
@@ -128,9 +131,9 @@ pub struct Shared {
 
 impl Shared {
     /// The state of a machine with `vcpus` vCPUs that has not started.
-    pub fn new(vcpus: usize, output: &'static Output, ports: Ports) -> &'static Self {
+    pub fn new(vcpus: usize, output: &'static Output, ports: Ports, windows: Windows) -> &'static Self {
         let vcpus = (0..vcpus).map(|_| VcpuState::default()).collect();
-        Box::leak(Box::new(Self { output, ports, vcpus, left: AtomicBool::new(false) }))
+        Box::leak(Box::new(Self { output, ports, windows, vcpus, left: AtomicBool::new(false) }))
     }
 }
 

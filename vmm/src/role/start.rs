@@ -10,6 +10,7 @@ use rustix::process::{Pid, PidfdFlags};
 use vmm_sys_util::eventfd::EventFd;
 
 use super::calls::Points;
+use super::devices::{self, Devices, Wiring};
 use super::main::{self, Main, Monitor};
 use super::policies;
 use super::shared::{OUTPUT, Shared};
@@ -28,6 +29,8 @@ pub struct Settings {
     pub fencing: Fencing,
     /// Whether the guest has the exit port.
     pub exit_port: bool,
+    /// The virtio devices that it has: as many as the machine's configuration counts.
+    pub devices: Devices,
     /// Whether the threads' calls are counted.
     pub count_calls: bool,
     /// Whether the user wants words or JSON, for the words that main says itself when it cannot go on.
@@ -50,6 +53,9 @@ pub enum Error {
         /// The system's reason.
         source: io::Error,
     },
+    /// A device could not be wired.
+    #[error(transparent)]
+    Device(#[from] devices::Error),
     /// A thread could not be made or fenced.
     #[error(transparent)]
     Thread(#[from] thread::Error),
@@ -140,14 +146,16 @@ fn start(machine: Machine, settings: Settings, points: Result<Points, String>) -
     // The VM lives as long as the process. Main keeps its descriptor, at a slot that this value does not know.
     let vm: &'static VmFd = Box::leak(Box::new(machine.vm));
     // So does its memory, whose owner would unmap it.
-    std::mem::forget(machine.memory);
+    let memory = Box::leak(Box::new(machine.memory));
+    let wiring = Wiring::new(settings.devices, vm)?;
     let output = &OUTPUT;
     let ports = Ports::new(Serial::new(output), settings.exit_port);
-    let shared = Shared::new(machine.vcpus.len(), output, ports);
+    let shared = Shared::new(machine.vcpus.len(), output, ports, wiring.windows());
 
     let (unfenced, main_record) = thread::first::<Main>("rf-main", fencing);
     let console = console::start(fencing, console_descriptors(&bells), shared)?;
-    let io = io_role::start(fencing, io_descriptors(&bells), is_terminal, shared)?;
+    let work = io_role::Work { terminal: is_terminal, shared, memory, devices: wiring.descriptors() };
+    let io = io_role::start(fencing, io_descriptors(&bells), work)?;
     let mut threads = vec![io, console];
     for (index, vcpu) in machine.vcpus.iter().enumerate() {
         threads.push(vcpu::start(index, fencing, vcpu_descriptors(&bells, vcpu.as_raw_fd()), vm, shared)?);
@@ -170,7 +178,7 @@ fn start(machine: Machine, settings: Settings, points: Result<Points, String>) -
     }
     let placed = main::take_slots(unfenced, &descriptors, settings.json);
     // Their numbers mean something else from here on, or nothing, and they would close them: also after an error.
-    std::mem::forget((bells, signals, console_exit, settings.report));
+    std::mem::forget((bells, wiring, signals, console_exit, settings.report));
     let placed = placed?;
     let records = std::iter::once(main_record).chain(threads.iter().map(|thread| thread.record)).collect();
     Ok(Monitor::fence(placed, vm, shared, records, points, fencing, quirk)?)

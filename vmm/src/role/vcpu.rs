@@ -14,8 +14,9 @@ use super::shared::{Shared, VcpuState, Verdict};
 use crate::confine::table::Placement;
 use crate::confine::thread::{self, Failure, Started};
 use crate::confine::{Farewell, Fenced, Fencing, Role, Unfenced, futex, signals};
-use crate::devices::ports::{Effect, Ports};
+use crate::devices::ports::Effect;
 use crate::devices::serial::{Full, Raised};
+use crate::devices::virtio::Asked;
 use crate::machine::exit::{self, Exit};
 
 /// The role.
@@ -105,11 +106,14 @@ impl Cpu {
                     self.port_in(port, size, data);
                     None
                 }
-                Exit::MmioRead { data, .. } => {
-                    Ports::read_unmapped(data);
+                Exit::MmioRead { address, data } => {
+                    self.shared.windows.read(address, data);
                     None
                 }
-                Exit::MmioWrite { .. } => None,
+                Exit::MmioWrite { address, data } => {
+                    self.memory_write(address, data);
+                    None
+                }
                 Exit::Ended(end) => Some(Verdict::Machine(end)),
             };
             self.state.count_exit();
@@ -158,6 +162,21 @@ impl Cpu {
                         futex::wait(word, seen);
                     }
                 }
+            }
+        }
+    }
+
+    /// A register of a device. What needs memory or a call is io's to do, while the guest waits here.
+    fn memory_write(&self, address: u64, data: &[u8]) {
+        while let Some((transport, asked)) = self.shared.windows.write(address, data) {
+            if asked == Asked::Settle {
+                self.fenced.slot(slot::IO_BELL).ring();
+            }
+            while let Some((word, seen)) = transport.unsettled() {
+                futex::wait(word, seen);
+            }
+            if asked == Asked::Settle {
+                return;
             }
         }
     }

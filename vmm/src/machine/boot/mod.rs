@@ -121,6 +121,8 @@ pub struct Request<'a> {
     pub initrd: Option<Source>,
     /// What the user wants the kernel to be told.
     pub command_line: &'a str,
+    /// How many virtio devices it is told of.
+    pub devices: u8,
     /// Quirk of the host: its switches are added for Linux.
     pub quirk: Option<Quirk>,
 }
@@ -134,7 +136,8 @@ impl Plan {
         let kind = request.kernel.identify()?;
         check_memory(request.kernel.name(), kind.end(), split)?;
         let quirk = request.quirk.filter(|_| kind.is_linux() && !request.kernel.is_embedded());
-        let command_line = CommandLine::new(request.command_line, quirk, kind.command_line_limit())?;
+        let command_line =
+            CommandLine::new(request.command_line, quirk, request.devices, kind.command_line_limit())?;
         let initrd = match request.initrd {
             None => None,
             Some(source) => {
@@ -286,7 +289,8 @@ mod tests {
         let mut file = tempfile::NamedTempFile::new().unwrap();
         file.write_all(initrd.unwrap_or_default()).unwrap();
         let initrd = initrd.map(|_| Source::open("initrd", file.path()).unwrap());
-        let request = Request { kernel: source_of(kernel), initrd, command_line: "", quirk: None };
+        let request =
+            Request { kernel: source_of(kernel), initrd, command_line: "", devices: 0, quirk: None };
         Plan::new(request, MemorySplit::new(memory_mib))
     }
 

@@ -1,94 +1,21 @@
-//! The io thread: input for the guest, and waking the vCPUs that wait for room.
+//! Standard input for the guest's serial port.
 //!
-//! Its loop is event-manager's. Standard input is listened to only while there is room for it, so that nothing typed
-//! or pasted is lost; files that epoll refuses (regular ones, /dev/null) are read to their end. From a terminal it
-//! reads ahead of the guest: the keys that leave must be heard behind others that no guest takes.
+//! It is listened to only while there is room for it, so that nothing typed or pasted is lost; files that epoll refuses
+//! (regular ones, /dev/null) are read to their end. From a terminal it reads ahead of the guest: the keys that leave must
+//! be heard behind others that no guest takes.
 
 use std::collections::VecDeque;
-use std::convert::Infallible;
 use std::os::fd::RawFd;
 use std::sync::atomic::Ordering;
 
-use event_manager::{EventManager, EventOps, Events, MutEventSubscriber, SubscriberOps};
-use seccomp_policies::embed::Embedded;
+use event_manager::{EventOps, Events};
 use vmm_sys_util::epoll::EventSet;
 
-use super::policies::io::{POLICY, slot};
-use super::shared::Shared;
-use super::terminal::{Escape, Typed};
-use crate::confine::table::Placement;
-use crate::confine::thread::{self, Failure, Started};
-use crate::confine::{Farewell, Fenced, Fencing, Role, Slot, Unfenced, futex};
+use crate::confine::Slot;
 use crate::devices::serial::{FIFO_BYTES, Raised};
-
-/// The role.
-#[derive(Debug)]
-pub struct Io;
-
-impl Role for Io {
-    const POLICY: &'static Embedded = &POLICY;
-}
-
-/// What the thread takes with it: numbers in its parent's table.
-#[derive(Clone, Copy, Debug)]
-pub struct Descriptors {
-    /// Standard input.
-    pub stdin: RawFd,
-    /// The console's eventfd `room`.
-    pub room: RawFd,
-    /// io's own bell.
-    pub bell: RawFd,
-    /// Main's bell.
-    pub main_bell: RawFd,
-    /// The serial port's irqfd.
-    pub serial_irq: RawFd,
-}
-
-/// Starts the thread. `terminal`: standard input is a terminal in raw mode, so that the escape sequence counts.
-///
-/// # Errors
-/// [`thread::Error::Spawn`]
-pub fn start(
-    fencing: Fencing,
-    descriptors: Descriptors,
-    terminal: bool,
-    shared: &'static Shared,
-) -> Result<Started, thread::Error> {
-    let body = move |unfenced| become_io(unfenced, descriptors, terminal, shared);
-    thread::start::<Io>("rf-io".into(), fencing, body)
-}
-
-fn become_io(
-    unfenced: Unfenced<Io>,
-    descriptors: Descriptors,
-    terminal: bool,
-    shared: &'static Shared,
-) -> Result<Infallible, Failure> {
-    let placements = [
-        Placement { from: descriptors.stdin, slot: slot::STDIN },
-        Placement { from: descriptors.room, slot: slot::ROOM },
-        Placement { from: descriptors.bell, slot: slot::BELL },
-        Placement { from: descriptors.main_bell, slot: slot::MAIN_BELL },
-        Placement { from: descriptors.serial_irq, slot: slot::SERIAL_IRQ },
-    ];
-    // SAFETY: this thread has brought numbers alone.
-    let slotted = unsafe { unfenced.own_table(&placements, Farewell::RingMain(slot::MAIN_BELL)) }?;
-    let mut events = EventManager::new()?;
-    // The event manager made its epoll descriptor at the lowest free number.
-    slotted.assert_open(slot::EPOLL)?;
-    events.add_subscriber(Input::new(terminal, shared, |number| slotted.slot(number)));
-    let fenced = slotted.fence()?;
-    run(&fenced, events)
-}
-
-fn run(_fenced: &Fenced<Io>, mut events: EventManager<Input>) -> ! {
-    loop {
-        // EINTR comes back as no event; any other error would come again for ever, so it ends the run.
-        if let Err(error) = events.run() {
-            panic!("waiting for events failed: {error}");
-        }
-    }
-}
+use crate::role::policies::io::slot;
+use crate::role::shared::Shared;
+use crate::role::terminal::{Escape, Typed};
 
 /// What standard input is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -106,8 +33,9 @@ enum Source {
 /// Bytes of a terminal that wait for the guest at most: more than anyone types before they want to leave.
 const TYPED_AHEAD: usize = 64 * 1024;
 
+/// Standard input, and how far the guest has taken it.
 #[derive(Debug)]
-struct Input {
+pub(super) struct Input {
     source: Source,
     escape: Option<Escape>,
     /// Bytes that the serial port has not taken yet. Never more than `most_waiting`, so that it does not allocate.
@@ -115,14 +43,13 @@ struct Input {
     most_waiting: usize,
     shared: &'static Shared,
     stdin: Slot,
-    room: Slot,
-    bell: Slot,
     main_bell: Slot,
     serial_irq: Slot,
 }
 
 impl Input {
-    fn new(terminal: bool, shared: &'static Shared, slot: impl Fn(RawFd) -> Slot) -> Self {
+    /// `terminal`: it is a terminal in raw mode, so that the escape sequence counts.
+    pub(super) fn new(terminal: bool, shared: &'static Shared, slot: impl Fn(RawFd) -> Slot) -> Self {
         let most_waiting = if terminal { TYPED_AHEAD } else { FIFO_BYTES };
         Self {
             source: Source::Muted,
@@ -131,8 +58,6 @@ impl Input {
             most_waiting,
             shared,
             stdin: slot(slot::STDIN),
-            room: slot(slot::ROOM),
-            bell: slot(slot::BELL),
             main_bell: slot(slot::MAIN_BELL),
             serial_irq: slot(slot::SERIAL_IRQ),
         }
@@ -221,7 +146,14 @@ impl Input {
         }
     }
 
-    fn stdin_ready(&mut self, ops: &mut EventOps) {
+    /// Before the fence: what epoll's bookkeeping allocates, it allocates here.
+    pub(super) fn begin(&mut self, ops: &mut EventOps) {
+        self.listen(ops);
+        self.read_file();
+    }
+
+    /// There is something to read.
+    pub(super) fn ready(&mut self, ops: &mut EventOps) {
         if !self.read() {
             self.mute(ops, Source::Ended);
             return;
@@ -233,45 +165,11 @@ impl Input {
     }
 
     /// A vCPU says that the serial port takes input again.
-    fn port_ready(&mut self, ops: &mut EventOps) {
+    pub(super) fn port_ready(&mut self, ops: &mut EventOps) {
         self.feed();
         if self.source == Source::Muted && self.has_room() {
             self.listen(ops);
         }
         self.read_file();
-    }
-
-    fn room_made(&self) {
-        futex::wake_all(self.shared.output.room());
-        if self.shared.output.failure().is_some() {
-            self.main_bell.ring();
-        }
-    }
-}
-
-impl MutEventSubscriber for Input {
-    fn init(&mut self, ops: &mut EventOps) {
-        for bell in [self.room, self.bell] {
-            // A new epoll descriptor takes an eventfd; anything else is a defect and must not go by in silence.
-            ops.add(Events::new(&bell, EventSet::IN)).expect("epoll takes the bells");
-        }
-        // What epoll's bookkeeping allocates, it allocates here, before the fence.
-        self.listen(ops);
-        self.read_file();
-    }
-
-    fn process(&mut self, events: Events, ops: &mut EventOps) {
-        match events.fd() {
-            slot::STDIN => self.stdin_ready(ops),
-            slot::ROOM => {
-                self.room.hear();
-                self.room_made();
-            }
-            slot::BELL => {
-                self.bell.hear();
-                self.port_ready(ops);
-            }
-            _ => {}
-        }
     }
 }

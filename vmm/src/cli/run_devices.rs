@@ -1,0 +1,71 @@
+//! The devices that `ringfence run` gives a guest.
+
+use std::io::{self, Write as _};
+
+use super::run_config::RunConfig;
+use crate::machine::layout::MAX_VIRTIO;
+use crate::role::devices::{Devices, Disk, DiskConfig, DiskError};
+
+/// Options about devices.
+#[derive(Clone, Debug, Default, clap::Args)]
+pub(super) struct DeviceArgs {
+    /// Give the guest a disk; may be given several times. ro: it is only read. cache=writeback: what the guest flushes
+    /// outlives a loss of power; cache=unsafe (the default) promises nothing. A comma of the path is written ,,
+    #[arg(long = "disk", value_name = "FILE[,ro][,cache=KIND]", value_parser = DiskConfig::from_text)]
+    disks: Vec<DiskConfig>,
+    /// Give the guest a source of random bytes (virtio-rng)
+    #[arg(long)]
+    entropy: bool,
+}
+
+/// Why a device cannot be there.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A disk.
+    #[error(transparent)]
+    Disk(#[from] DiskError),
+    /// More devices than a guest can have.
+    #[error(
+        "a guest has at most {MAX_VIRTIO} virtio devices here, not {count}: leave some out, or put several disks into \
+         one"
+    )]
+    Count {
+        /// What was asked for.
+        count: usize,
+    },
+}
+
+impl DeviceArgs {
+    /// Opens what the guest gets: the disks of the file, then those of the command line.
+    ///
+    /// # Errors
+    /// See [`Error`].
+    pub(super) fn open(&self, from_file: &RunConfig) -> Result<Devices, Error> {
+        let given = self.disks.iter().enumerate().map(|(index, disk)| {
+            let id = format!("disk{}", from_file.disks.len() + index);
+            DiskConfig { id, ..disk.clone() }
+        });
+        let configs: Vec<DiskConfig> = from_file.disks.iter().cloned().chain(given).collect();
+        let entropy = self.entropy || from_file.entropy;
+        let count = configs.len() + usize::from(entropy);
+        if count > MAX_VIRTIO.into() {
+            return Err(Error::Count { count });
+        }
+        let disks = configs.iter().map(open).collect::<Result<_, _>>()?;
+        Ok(Devices { entropy, disks })
+    }
+}
+
+/// Opens a disk, and says what of it the guest does not see.
+fn open(config: &DiskConfig) -> Result<Disk, DiskError> {
+    let disk = Disk::open(config)?;
+    if disk.remainder > 0 {
+        let (path, remainder) = (config.path.display(), disk.remainder);
+        // If nobody reads there, nobody reads.
+        let _ = writeln!(
+            io::stderr(),
+            "ringfence: the last {remainder} bytes of {path} are less than a sector, and the guest does not see them"
+        );
+    }
+    Ok(disk)
+}

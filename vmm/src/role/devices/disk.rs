@@ -1,0 +1,244 @@
+//! A disk's file, opened and measured.
+
+use std::fs::File;
+use std::io::{self, Seek as _, SeekFrom};
+use std::os::unix::fs::FileTypeExt as _;
+use std::path::{Path, PathBuf};
+
+use rustix::fs::FlockOperation;
+use rustix::io::Errno;
+
+use crate::devices::virtio::block::{Cache, ID_BYTES, Properties, SECTOR};
+
+/// What a disk is to be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DiskConfig {
+    /// The file.
+    pub path: PathBuf,
+    /// What the guest may ask the disk for as its name; the first 20 bytes count.
+    pub id: String,
+    /// The guest may not write.
+    pub read_only: bool,
+    /// What a flush promises.
+    pub cache: Cache,
+}
+
+/// An open disk.
+#[derive(Debug)]
+pub struct Disk {
+    /// Its file, locked for as long as it is open.
+    pub file: File,
+    /// What the guest is told of it.
+    pub properties: Properties,
+    /// Bytes after the last whole sector, which the guest does not see.
+    pub remainder: u64,
+}
+
+/// Why a file cannot be a disk.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// It does not open as it has to.
+    #[error("cannot open the disk {} {}: {source}{}", path.display(), mode(*read_only), advice(*read_only, source))]
+    Open {
+        /// The file.
+        path: PathBuf,
+        /// How it was to be opened.
+        read_only: bool,
+        /// The system's reason.
+        source: io::Error,
+    },
+    /// It has no bytes at places.
+    #[error("{} cannot be a disk: it is neither a file nor a block device", path.display())]
+    Kind {
+        /// The file.
+        path: PathBuf,
+    },
+    /// It has no sector.
+    #[error("{} cannot be a disk: it has {bytes} bytes, and a sector has {SECTOR}; make it larger, as by truncate -s 64M", path.display())]
+    Small {
+        /// The file.
+        path: PathBuf,
+        /// Its size.
+        bytes: u64,
+    },
+    /// Somebody else has it.
+    #[error(
+        "the disk {} is in use: another process has locked it{}", path.display(),
+        if *read_only { " to write to it" } else { "; several machines may share a disk that all of them only read" }
+    )]
+    InUse {
+        /// The file.
+        path: PathBuf,
+        /// How it was to be used.
+        read_only: bool,
+    },
+}
+
+fn mode(read_only: bool) -> &'static str {
+    if read_only { "for reading" } else { "for reading and writing" }
+}
+
+fn advice(read_only: bool, source: &io::Error) -> &'static str {
+    match source.kind() {
+        io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem if !read_only => {
+            "; a disk that is only read needs less: add ,ro"
+        }
+        _ => "",
+    }
+}
+
+impl Disk {
+    /// Opens a disk and locks it: alone where it is written, with other readers where it is not.
+    ///
+    /// # Errors
+    /// See [`Error`].
+    pub fn open(config: &DiskConfig) -> Result<Self, Error> {
+        let DiskConfig { path, read_only, .. } = config;
+        let (path, read_only) = (path.clone(), *read_only);
+        let opened = |source| Error::Open { path: path.clone(), read_only, source };
+        // Before it is opened: opening a pipe would wait for its other end.
+        let kind = path.metadata().map_err(opened)?.file_type();
+        if !kind.is_file() && !kind.is_block_device() {
+            return Err(Error::Kind { path });
+        }
+        let mut file = File::options().read(true).write(!read_only).open(&path).map_err(opened)?;
+        lock(&file, read_only).map_err(|errno| match errno {
+            Errno::WOULDBLOCK => Error::InUse { path: path.clone(), read_only },
+            errno => opened(errno.into()),
+        })?;
+        // A block device has no size in its metadata.
+        let bytes = file.seek(SeekFrom::End(0)).map_err(opened)?;
+        if bytes < SECTOR {
+            return Err(Error::Small { path, bytes });
+        }
+        let properties =
+            Properties { sectors: bytes / SECTOR, read_only, cache: config.cache, id: id(&config.id) };
+        Ok(Self { file, properties, remainder: bytes % SECTOR })
+    }
+}
+
+/// An advisory lock, which goes when the last descriptor of the open file does.
+fn lock(file: &File, read_only: bool) -> Result<(), Errno> {
+    let operation = if read_only {
+        FlockOperation::NonBlockingLockShared
+    } else {
+        FlockOperation::NonBlockingLockExclusive
+    };
+    match rustix::fs::flock(file, operation) {
+        // File systems without locks have none to respect.
+        Err(Errno::OPNOTSUPP | Errno::NOSYS | Errno::NOLCK) => Ok(()),
+        result => result,
+    }
+}
+
+fn id(text: &str) -> [u8; ID_BYTES] {
+    let mut id = [0; ID_BYTES];
+    id.iter_mut().zip(text.bytes()).for_each(|(place, byte)| *place = byte);
+    id
+}
+
+/// What is wrong with the text of a disk.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum TextError {
+    /// No path.
+    #[error("a disk is FILE[,ro][,cache=unsafe|writeback], and this names no file")]
+    NoFile,
+    /// An option that is not known.
+    #[error(
+        "`{0}` is no option of a disk: these are ro, cache=unsafe and cache=writeback; write a comma of the path as ,,"
+    )]
+    Option(String),
+}
+
+impl DiskConfig {
+    /// A disk as the command line has it: `FILE[,ro][,cache=unsafe|writeback]`, where `,,` is a comma of the path.
+    ///
+    /// # Errors
+    /// See [`TextError`].
+    pub fn from_text(text: &str) -> Result<Self, TextError> {
+        // No path holds a NUL.
+        let escaped = text.replace(",,", "\0");
+        let mut parts = escaped.split(',');
+        let path = parts.next().filter(|path| !path.is_empty()).ok_or(TextError::NoFile)?;
+        let mut disk = Self {
+            path: Path::new(&path.replace('\0', ",")).to_owned(),
+            id: String::new(),
+            read_only: false,
+            cache: Cache::Unsafe,
+        };
+        for option in parts {
+            match option {
+                "ro" => disk.read_only = true,
+                "cache=unsafe" => disk.cache = Cache::Unsafe,
+                "cache=writeback" => disk.cache = Cache::Writeback,
+                other => return Err(TextError::Option(other.replace('\0', ",,"))),
+            }
+        }
+        Ok(disk)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    fn config(path: &Path, read_only: bool) -> DiskConfig {
+        DiskConfig { path: path.to_owned(), id: "root".into(), read_only, cache: Cache::Unsafe }
+    }
+
+    #[test]
+    fn a_disk_as_text_is_a_path_and_options() {
+        let disk = |text| DiskConfig::from_text(text);
+        assert_eq!(
+            disk("a,,b.ext4,ro,cache=writeback"),
+            Ok(DiskConfig {
+                path: "a,b.ext4".into(),
+                id: String::new(),
+                read_only: true,
+                cache: Cache::Writeback
+            })
+        );
+        assert_eq!(disk("x").map(|disk| (disk.read_only, disk.cache)), Ok((false, Cache::Unsafe)));
+        assert_eq!(disk(""), Err(TextError::NoFile));
+        assert_eq!(disk(",ro"), Err(TextError::NoFile));
+        assert_eq!(disk("x,rw"), Err(TextError::Option("rw".into())));
+        assert_eq!(disk("x,cache=none"), Err(TextError::Option("cache=none".into())));
+    }
+
+    #[test]
+    fn the_guest_sees_whole_sectors_and_the_disks_name() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        fs::write(&file, [0; 1300]).unwrap();
+        let disk = Disk::open(&config(file.path(), true)).unwrap();
+        assert_eq!((disk.properties.sectors, disk.remainder), (2, 276));
+        assert_eq!(&disk.properties.id, b"root\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0");
+        assert_eq!(id(&"x".repeat(30)), [b'x'; 20]);
+    }
+
+    #[test]
+    fn what_is_no_disk_is_refused_with_its_name() {
+        let folder = tempfile::tempdir().unwrap();
+        let small = folder.path().join("small");
+        fs::write(&small, [0; 511]).unwrap();
+        let message = |path: &Path| Disk::open(&config(path, false)).unwrap_err().to_string();
+        assert!(message(&small).contains("it has 511 bytes"), "{}", message(&small));
+        assert!(message(folder.path()).contains("neither a file nor a block device"));
+        assert!(message(Path::new("/dev/null")).contains("neither a file nor a block device"));
+        assert!(message(&folder.path().join("none")).contains("No such file"));
+    }
+
+    #[test]
+    fn a_disk_has_one_writer_or_several_readers() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        fs::write(&file, [0; 512]).unwrap();
+        let open = |read_only| Disk::open(&config(file.path(), read_only));
+        let reader = open(true).unwrap();
+        assert!(open(true).is_ok());
+        assert!(matches!(open(false), Err(Error::InUse { read_only: false, .. })));
+        drop(reader);
+        let _writer = open(false).unwrap();
+        assert!(matches!(open(true), Err(Error::InUse { read_only: true, .. })));
+    }
+}

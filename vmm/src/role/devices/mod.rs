@@ -1,0 +1,123 @@
+//! The virtio devices of a run: what they are, their registers, and the descriptors by which guest and io thread reach each
+//! other.
+
+mod disk;
+
+use std::io;
+use std::os::fd::AsRawFd as _;
+
+use kvm_ioctls::{IoEventAddress, VmFd};
+use vmm_sys_util::eventfd::EventFd;
+
+pub use self::disk::{Disk, DiskConfig, Error as DiskError, TextError};
+use super::io::{DeviceDescriptors, Kind};
+use crate::devices::virtio::{Transport, Windows, register, rng};
+use crate::machine::layout;
+
+/// Which devices the guest gets.
+#[derive(Debug, Default)]
+pub struct Devices {
+    /// A source of random bytes.
+    pub entropy: bool,
+    /// Disks, in the order in which the guest finds them.
+    pub disks: Vec<Disk>,
+}
+
+impl Devices {
+    /// How many they are.
+    pub fn count(&self) -> usize {
+        self.disks.len() + usize::from(self.entropy)
+    }
+}
+
+/// Why a device could not be wired.
+#[derive(Debug, thiserror::Error)]
+#[error("{what} failed before the guest started: {source}")]
+pub struct Error {
+    /// What was tried.
+    what: &'static str,
+    /// The system's reason.
+    source: io::Error,
+}
+
+fn tried<T>(what: &'static str, result: Result<T, impl Into<io::Error>>) -> Result<T, Error> {
+    result.map_err(|source| Error { what, source: source.into() })
+}
+
+/// A device with one queue.
+#[derive(Debug)]
+struct Wired {
+    transport: &'static Transport,
+    kind: Kind,
+    /// KVM's ioeventfd: a kick of the queue leaves `KVM_RUN` for no one.
+    queue: EventFd,
+    interrupt: EventFd,
+}
+
+/// All of them, in main's first table.
+#[derive(Debug)]
+pub struct Wiring {
+    devices: Vec<Wired>,
+    /// What owns the descriptors that the devices name.
+    _disks: Vec<Disk>,
+}
+
+impl Wiring {
+    /// Makes the devices, disks first, and tells KVM which accesses ring them and which lines they raise.
+    ///
+    /// # Errors
+    /// See [`Error`].
+    pub fn new(Devices { entropy, disks }: Devices, vm: &VmFd) -> Result<Self, Error> {
+        let of_disk = |(index, disk): (u8, &Disk)| {
+            let Disk { file, properties, .. } = disk;
+            let kind = Kind::Disk { index, file: file.as_raw_fd(), properties: *properties };
+            (properties.identity(), properties.configuration(), kind)
+        };
+        let disks_of = (0..).zip(&disks).map(of_disk);
+        let entropy = entropy.then(|| (rng::IDENTITY, Vec::new(), Kind::Entropy));
+        let devices = (0..layout::MAX_VIRTIO)
+            .zip(disks_of.chain(entropy))
+            .map(|(place, (identity, configuration, kind))| {
+                Wired::new(Transport::new(identity, configuration), kind, place, vm)
+            })
+            .collect::<Result<_, _>>()?;
+        Ok(Self { devices, _disks: disks })
+    }
+
+    /// The registers, where the guest finds them.
+    pub fn windows(&self) -> Windows {
+        let transports = self.devices.iter().map(|device| device.transport).collect();
+        Windows::new(layout::VIRTIO, layout::VIRTIO_WINDOW, transports)
+    }
+
+    /// What io drives them by.
+    pub fn descriptors(&self) -> Vec<DeviceDescriptors> {
+        self.devices.iter().map(Wired::descriptors).collect()
+    }
+}
+
+impl Wired {
+    fn new(transport: Transport, kind: Kind, place: u8, vm: &VmFd) -> Result<Self, Error> {
+        let eventfd = || tried("eventfd", EventFd::new(libc::EFD_NONBLOCK | libc::EFD_CLOEXEC));
+        let (queue, interrupt) = (eventfd()?, eventfd()?);
+        let registers = layout::VIRTIO + layout::VIRTIO_WINDOW * u64::from(place);
+        let notify = IoEventAddress::Mmio(registers + register::QUEUE_NOTIFY);
+        let error = |error: kvm_ioctls::Error| io::Error::from_raw_os_error(error.errno());
+        // The value that is written there is the number of the queue.
+        let heard = vm.register_ioevent(&queue, &notify, 0u32).map_err(error);
+        tried("registering a device's ioeventfd", heard)?;
+        let line = layout::VIRTIO_IRQ + u32::from(place);
+        tried("registering a device's irqfd", vm.register_irqfd(&interrupt, line).map_err(error))?;
+        let transport = Box::leak(Box::new(transport));
+        Ok(Self { transport, kind, queue, interrupt })
+    }
+
+    fn descriptors(&self) -> DeviceDescriptors {
+        DeviceDescriptors {
+            transport: self.transport,
+            kind: self.kind,
+            queue: self.queue.as_raw_fd(),
+            interrupt: self.interrupt.as_raw_fd(),
+        }
+    }
+}

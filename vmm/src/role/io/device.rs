@@ -1,0 +1,92 @@
+//! The devices that the thread takes with it.
+
+use std::os::fd::RawFd;
+
+use vm_memory::GuestMemoryMmap;
+
+use super::attached::Attached;
+use super::disk::DiskFile;
+use crate::confine::Slot;
+use crate::confine::table::Placement;
+use crate::devices::virtio::block::{Block, Properties};
+use crate::devices::virtio::rng::Entropy;
+use crate::devices::virtio::{Device, Transport};
+use crate::role::policies::io::slot;
+
+/// A device with one queue, with numbers in its parent's table.
+#[derive(Clone, Copy, Debug)]
+pub struct DeviceDescriptors {
+    /// Its registers.
+    pub transport: &'static Transport,
+    /// What it is.
+    pub kind: Kind,
+    /// The eventfd that hears the kicks of its queue.
+    pub queue: RawFd,
+    /// Its irqfd.
+    pub interrupt: RawFd,
+}
+
+/// What a device is, and what it has of its own.
+#[derive(Clone, Copy, Debug)]
+pub enum Kind {
+    /// The entropy device.
+    Entropy,
+    /// A disk.
+    Disk {
+        /// Which of the disks, from 0.
+        index: u8,
+        /// Its file.
+        file: RawFd,
+        /// What the guest is told of it.
+        properties: Properties,
+    },
+}
+
+/// Where a device's descriptors lie.
+struct Places {
+    queue: RawFd,
+    interrupt: RawFd,
+    file: Option<(RawFd, RawFd)>,
+}
+
+impl DeviceDescriptors {
+    fn places(&self) -> Places {
+        match self.kind {
+            Kind::Entropy => Places { queue: slot::ENTROPY_QUEUE, interrupt: slot::ENTROPY_IRQ, file: None },
+            Kind::Disk { index, file, .. } => {
+                let index = RawFd::from(index);
+                Places {
+                    queue: slot::DISK_QUEUES.start() + index,
+                    interrupt: slot::DISK_IRQS.start() + index,
+                    file: Some((file, slot::DISKS.start() + index)),
+                }
+            }
+        }
+    }
+
+    /// Which descriptor goes where.
+    pub(super) fn placements(&self) -> impl Iterator<Item = Placement> + use<> {
+        let Places { queue, interrupt, file } = self.places();
+        let wires = [(self.queue, queue), (self.interrupt, interrupt)];
+        wires.into_iter().chain(file).map(|(from, slot)| Placement { from, slot })
+    }
+
+    /// The device, on its slots.
+    pub(super) fn attach(&self, slot: impl Fn(RawFd) -> Slot, memory: &'static GuestMemoryMmap) -> Attached {
+        let Places { queue, interrupt, file } = self.places();
+        let device: Box<dyn Device> = match (self.kind, file) {
+            (Kind::Disk { properties, .. }, Some((_, number))) => {
+                Box::new(Block::new(properties, DiskFile(slot(number))))
+            }
+            _ => Box::new(Entropy::new(random)),
+        };
+        Attached::new(self.transport, device, slot(queue), slot(interrupt), memory)
+    }
+}
+
+/// Random bytes of the kernel's.
+fn random(bytes: &mut [u8]) {
+    // It gives up to 256 bytes at once and whole, and has enough long before a machine starts. A refused call under
+    // `--on-violation errno` leaves zeros.
+    let _ = rustix::rand::getrandom(bytes, rustix::rand::GetRandomFlags::empty());
+}

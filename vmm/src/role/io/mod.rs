@@ -1,0 +1,160 @@
+//! The io thread: input for the guest, the queues of its devices, and waking the vCPUs that wait for room.
+//!
+//! Its loop is event-manager's.
+
+mod attached;
+mod device;
+mod disk;
+mod input;
+
+pub use self::device::{DeviceDescriptors, Kind};
+
+use std::convert::Infallible;
+use std::os::fd::RawFd;
+
+use event_manager::{EventManager, EventOps, Events, MutEventSubscriber, SubscriberOps};
+use seccomp_policies::embed::Embedded;
+use vm_memory::GuestMemoryMmap;
+use vmm_sys_util::epoll::EventSet;
+
+use self::attached::Attached;
+use self::input::Input;
+use super::policies::io::{POLICY, slot};
+use super::shared::Shared;
+use crate::confine::table::Placement;
+use crate::confine::thread::{self, Failure, Started};
+use crate::confine::{Farewell, Fenced, Fencing, Role, Slot, Unfenced, futex};
+
+/// The role.
+#[derive(Debug)]
+pub struct Io;
+
+impl Role for Io {
+    const POLICY: &'static Embedded = &POLICY;
+}
+
+/// What the thread takes with it: numbers in its parent's table.
+#[derive(Clone, Copy, Debug)]
+pub struct Descriptors {
+    /// Standard input.
+    pub stdin: RawFd,
+    /// The console's eventfd `room`.
+    pub room: RawFd,
+    /// io's own bell.
+    pub bell: RawFd,
+    /// Main's bell.
+    pub main_bell: RawFd,
+    /// The serial port's irqfd.
+    pub serial_irq: RawFd,
+}
+
+/// What the thread works on.
+#[derive(Debug)]
+pub struct Work {
+    /// Standard input is a terminal in raw mode, so that the escape sequence counts.
+    pub terminal: bool,
+    /// What the threads share.
+    pub shared: &'static Shared,
+    /// Where the buffers of the devices' queues are.
+    pub memory: &'static GuestMemoryMmap,
+    /// The devices, with what it drives them by.
+    pub devices: Vec<DeviceDescriptors>,
+}
+
+/// Starts the thread.
+///
+/// # Errors
+/// [`thread::Error::Spawn`]
+pub fn start(fencing: Fencing, descriptors: Descriptors, work: Work) -> Result<Started, thread::Error> {
+    let body = move |unfenced| become_io(unfenced, descriptors, &work);
+    thread::start::<Io>("rf-io".into(), fencing, body)
+}
+
+fn become_io(unfenced: Unfenced<Io>, descriptors: Descriptors, work: &Work) -> Result<Infallible, Failure> {
+    let mut placements = vec![
+        Placement { from: descriptors.stdin, slot: slot::STDIN },
+        Placement { from: descriptors.room, slot: slot::ROOM },
+        Placement { from: descriptors.bell, slot: slot::BELL },
+        Placement { from: descriptors.main_bell, slot: slot::MAIN_BELL },
+        Placement { from: descriptors.serial_irq, slot: slot::SERIAL_IRQ },
+    ];
+    placements.extend(work.devices.iter().flat_map(DeviceDescriptors::placements));
+    // SAFETY: this thread has brought numbers alone.
+    let slotted = unsafe { unfenced.own_table(&placements, Farewell::RingMain(slot::MAIN_BELL)) }?;
+    let mut events = EventManager::new()?;
+    // The event manager made its epoll descriptor at the lowest free number.
+    slotted.assert_open(slot::EPOLL)?;
+    events.add_subscriber(Loop::new(work, |number| slotted.slot(number)));
+    let fenced = slotted.fence()?;
+    run(&fenced, events)
+}
+
+fn run(_fenced: &Fenced<Io>, mut events: EventManager<Loop>) -> ! {
+    loop {
+        // EINTR comes back as no event; any other error would come again for ever, so it ends the run.
+        if let Err(error) = events.run() {
+            panic!("waiting for events failed: {error}");
+        }
+    }
+}
+
+/// What the events are for.
+#[derive(Debug)]
+struct Loop {
+    input: Input,
+    devices: Vec<Attached>,
+    shared: &'static Shared,
+    room: Slot,
+    bell: Slot,
+    main_bell: Slot,
+}
+
+impl Loop {
+    fn new(work: &Work, slot: impl Fn(RawFd) -> Slot) -> Self {
+        let devices = work.devices.iter().map(|device| device.attach(&slot, work.memory)).collect();
+        Self {
+            input: Input::new(work.terminal, work.shared, &slot),
+            devices,
+            shared: work.shared,
+            room: slot(slot::ROOM),
+            bell: slot(slot::BELL),
+            main_bell: slot(slot::MAIN_BELL),
+        }
+    }
+
+    fn room_made(&self) {
+        futex::wake_all(self.shared.output.room());
+        if self.shared.output.failure().is_some() {
+            self.main_bell.ring();
+        }
+    }
+}
+
+impl MutEventSubscriber for Loop {
+    fn init(&mut self, ops: &mut EventOps) {
+        let queues = self.devices.iter().map(Attached::queue);
+        for bell in [self.room, self.bell].into_iter().chain(queues) {
+            // A new epoll descriptor takes an eventfd; anything else is a defect and must not go by in silence.
+            ops.add(Events::new(&bell, EventSet::IN)).expect("epoll takes the bells");
+        }
+        self.input.begin(ops);
+    }
+
+    fn process(&mut self, events: Events, ops: &mut EventOps) {
+        match events.fd() {
+            slot::STDIN => self.input.ready(ops),
+            slot::ROOM => {
+                self.room.hear();
+                self.room_made();
+            }
+            slot::BELL => {
+                self.bell.hear();
+                self.devices.iter_mut().for_each(Attached::settle);
+                self.input.port_ready(ops);
+            }
+            number => {
+                self.devices.iter_mut().filter(|device| device.hears(number)).for_each(Attached::kicked);
+            }
+        }
+    }
+}
