@@ -56,7 +56,7 @@ pub fn read(path: &Path, format: Option<Format>, options: &Options) -> Result<Im
     let format = known(format, &shown, &bytes)?;
     let input = Input { name: &shown, bytes: &bytes, folder: path.parent() };
     if format == Format::Ringfence {
-        return ringfence(language::load_text(path, input.text()?, options.target()));
+        return ringfence(language::load_text(&options.roots, path, input.text()?, options.target()));
     }
     dispatch(&input, format, options)
 }

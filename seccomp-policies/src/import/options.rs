@@ -20,7 +20,8 @@ pub struct Options {
     pub constants: Option<PathBuf>,
     /// Which of minijail's two readers a policy of minijail is for; needed where they differ.
     pub dialect: Option<Dialect>,
-    /// Folders that included files may be in; an absolute path is looked for below each.
+    /// Folders besides the policy's own that included files may be in; in policies of minijail an absolute path is looked
+    /// for below each.
     pub roots: Vec<PathBuf>,
     /// Of a file with several threads, the one that is wanted; for another file, the role's name.
     pub role: Option<String>,

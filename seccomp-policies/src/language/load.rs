@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use super::diagnostics::{Diagnostic, Source};
 use super::limits::MAX_BYTES;
 use super::parser;
+use super::roots::Roots;
 use super::syntax::{Item, ItemKind, Name, Reason, Span};
 use crate::profile::{self, Profile};
 
@@ -15,6 +16,10 @@ const MAX_DEPTH: usize = 8;
 
 /// Where texts come from.
 pub(crate) trait Texts {
+    /// The text of the policy itself; the error says why there is none.
+    fn read_policy(&self, name: &str) -> Result<String, String> {
+        self.read(name)
+    }
     /// The text of this name, relative to the root policy's folder; the error says why there is none.
     fn read(&self, name: &str) -> Result<String, String>;
     /// The name as messages show it.
@@ -23,18 +28,37 @@ pub(crate) trait Texts {
     fn read_profile(&self, name: &str) -> Result<Option<String>, String>;
 }
 
-/// Files in a folder.
+/// A policy in its folder, and the files that it may name.
 pub(crate) struct Files {
-    pub(crate) folder: PathBuf,
+    /// The file of the policy itself, which whoever asks for it has chosen: it may be a link.
+    policy: PathBuf,
+    folder: PathBuf,
+    /// The folder, links followed; none if it is not there.
+    real: Option<PathBuf>,
+    roots: Roots,
+}
+
+impl Files {
+    /// A policy, which may name files of its folder and of others.
+    pub(crate) fn of(policy: &Path, others: &[PathBuf]) -> Self {
+        let folder = policy.parent().unwrap_or(Path::new("")).to_owned();
+        let roots = Roots::new(Some(&folder), others);
+        Self { policy: policy.to_owned(), real: roots.own().map(Path::to_owned), folder, roots }
+    }
+}
+
+/// The name of a policy's file, by which [`load`] asks for it.
+pub(crate) fn file_name(policy: &Path) -> String {
+    policy.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default()
 }
 
 impl Texts for Files {
+    fn read_policy(&self, _name: &str) -> Result<String, String> {
+        read(&self.policy)
+    }
+
     fn read(&self, name: &str) -> Result<String, String> {
-        let mut text = String::new();
-        let most = MAX_BYTES as u64 + 1;
-        let file = fs::File::open(self.folder.join(name)).map_err(|error| reason(&error))?;
-        file.take(most).read_to_string(&mut text).map_err(|error| reason(&error))?;
-        Ok(text)
+        read(&self.roots.find(self.real.as_deref(), name)?)
     }
 
     fn shown(&self, name: &str) -> String {
@@ -50,16 +74,19 @@ impl Texts for Files {
     }
 }
 
-/// Files in a folder, of which the first has been read: a pipe can be read but once.
+/// The same, the policy having been read: a pipe can be read but once.
 pub(crate) struct Opened<'a> {
     pub(crate) files: Files,
-    pub(crate) name: &'a str,
     pub(crate) text: &'a str,
 }
 
 impl Texts for Opened<'_> {
+    fn read_policy(&self, _name: &str) -> Result<String, String> {
+        Ok(self.text.to_owned())
+    }
+
     fn read(&self, name: &str) -> Result<String, String> {
-        if name == self.name { Ok(self.text.to_owned()) } else { self.files.read(name) }
+        self.files.read(name)
     }
 
     fn shown(&self, name: &str) -> String {
@@ -69,6 +96,15 @@ impl Texts for Opened<'_> {
     fn read_profile(&self, name: &str) -> Result<Option<String>, String> {
         self.files.read_profile(name)
     }
+}
+
+/// The text of a file; of one that is too large, enough to tell.
+fn read(file: &Path) -> Result<String, String> {
+    let mut text = String::new();
+    let most = MAX_BYTES as u64 + 1;
+    let file = fs::File::open(file).map_err(|error| reason(&error))?;
+    file.take(most).read_to_string(&mut text).map_err(|error| reason(&error))?;
+    Ok(text)
 }
 
 /// The system's words for an error, without its number.
@@ -132,7 +168,7 @@ pub(crate) fn load(root: &str, texts: &dyn Texts) -> Loaded {
     let mut loader =
         Loader { texts, out: Loaded::default(), open: Vec::new(), included_at: Vec::new(), bytes: 0 };
     let root = joined("", root);
-    match texts.read(&root) {
+    match texts.read_policy(&root) {
         Ok(text) => loader.file(root, text, None),
         Err(why) => {
             let title = format!("cannot read the policy {}: {why}", texts.shown(&root));
@@ -196,7 +232,7 @@ impl Loader<'_> {
         }
         let name = joined(&self.out.sources[source].name, &path.text);
         let place = (source, path.span.clone());
-        if let Some(problem) = self.refused_include(&name, &place) {
+        if let Some(problem) = absolute(source, path).or_else(|| self.refused_include(&name, &place)) {
             self.out.errors.push(problem);
             return;
         }
@@ -204,7 +240,7 @@ impl Loader<'_> {
             Ok(text) => self.file(name, text, Some(place)),
             Err(why) => self.out.errors.push(
                 Diagnostic::error(format!("cannot read `{name}`: {why}"), source, place.1, "included here")
-                    .help("the path is relative to the file that holds the include"),
+                    .help(WHERE),
             ),
         }
     }
@@ -238,6 +274,10 @@ impl Loader<'_> {
     }
 
     fn frequency(&mut self, source: usize, path: &Name) {
+        if let Some(problem) = absolute(source, path) {
+            self.out.errors.push(problem);
+            return;
+        }
         let name = joined(&self.out.sources[source].name, &path.text);
         match self.texts.read_profile(&name) {
             Ok(None) => {}
@@ -251,11 +291,25 @@ impl Loader<'_> {
                 let title = format!("cannot read the profile `{name}`: {why}");
                 self.out.errors.push(
                     Diagnostic::error(title, source, path.span.clone(), "named here")
-                        .help("take a profile, or take this line away; the path is relative to this file"),
+                        .help("take a profile, or take this line away")
+                        .help(WHERE),
                 );
             }
         }
     }
+}
+
+/// What paths are.
+const WHERE: &str = "the path is relative to the file that holds this line, and leads to a file in the policy's folder or below";
+
+/// The error for a path that names one place of one machine.
+fn absolute(source: usize, path: &Name) -> Option<Diagnostic> {
+    path.text.starts_with('/').then(|| {
+        let title = format!("`{}` is an absolute path", path.text);
+        Diagnostic::error(title, source, path.span.clone(), "a policy names files beside it")
+            .help(WHERE)
+            .help("put the file there, or a copy of it")
+    })
 }
 
 /// The error for a reason where none belongs.

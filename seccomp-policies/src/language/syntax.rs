@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::policy::Width;
+use super::policy::{Relation, Width};
 
 /// Bytes of a source's text.
 pub(crate) type Span = Range<usize>;
@@ -97,14 +97,15 @@ pub(crate) struct TestSyntax {
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Comparison {
-    Compare { operator: Operator, operator_span: Span, value: Value },
+    Compare { operator: Comparator, operator_span: Span, value: Value },
     OneOf { members: Vec<Value>, span: Span },
     InSlots { slot: Name },
     InBits { mask: Value },
 }
 
+/// A comparison of an argument with a value, as both sides of it see it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Operator {
+pub(crate) enum Comparator {
     Equal,
     NotEqual,
     Less,
@@ -113,7 +114,23 @@ pub(crate) enum Operator {
     GreaterOrEqual,
 }
 
-impl Operator {
+impl Comparator {
+    /// Each of them.
+    pub(crate) const ALL: [Self; 6] =
+        [Self::Equal, Self::NotEqual, Self::Less, Self::LessOrEqual, Self::Greater, Self::GreaterOrEqual];
+
+    /// The comparison with this value.
+    pub(crate) const fn relation(self, value: u64) -> Relation {
+        match self {
+            Self::Equal => Relation::Equal(value),
+            Self::NotEqual => Relation::NotEqual(value),
+            Self::Less => Relation::Less(value),
+            Self::LessOrEqual => Relation::LessOrEqual(value),
+            Self::Greater => Relation::Greater(value),
+            Self::GreaterOrEqual => Relation::GreaterOrEqual(value),
+        }
+    }
+
     pub(crate) const fn text(self) -> &'static str {
         match self {
             Self::Equal => "==",

@@ -1,8 +1,9 @@
 //! Policies on disk.
 
 use std::fs;
+use std::os::unix::fs::symlink;
 
-use seccomp_policies::language::{check_sources, load};
+use seccomp_policies::language::{check_sources, load, load_under};
 use seccomp_policies::syscalls::Arch;
 use tempfile::TempDir;
 
@@ -88,4 +89,65 @@ fn a_profile_must_be_there_and_its_path_is_kept() {
     let profile = "workload w\nkernel 6.18\ndate 2026-11-24\nexit_group 1\n";
     fs::write(folder.path().join("r.profile"), profile).unwrap();
     assert_eq!(load(&path, Arch::X86_64).unwrap().frequency, Some("r.profile".into()));
+}
+
+/// A policy in a folder of its own, which includes this file, and files beside that folder.
+fn with_a_neighbour(include: &str) -> TempDir {
+    let policy = format!("role r\ntier filter\notherwise trap\ninclude \"{include}\"\nexit_group: -- end\n");
+    let folder = folder(&[("policies/r.policy", &policy), ("shared/clock.policy", "gettid: -- logs\n")]);
+    fs::create_dir(folder.path().join("policies/common")).unwrap();
+    symlink("../../shared/clock.policy", folder.path().join("policies/common/link.policy")).unwrap();
+    symlink("../shared", folder.path().join("policies/linked")).unwrap();
+    folder
+}
+
+#[test]
+fn no_file_outside_of_the_policys_folder_is_read() {
+    let outside = "it lies outside of the folders that may be read";
+    let link = "it is a link to a file outside of the folders that may be read";
+    for (include, why) in [
+        ("../shared/clock.policy", outside),
+        ("common/../../shared/clock.policy", outside),
+        ("../missing.policy", outside),
+        ("../../../../../../../../../etc/passwd", outside),
+        ("common/link.policy", link),
+        ("linked/clock.policy", link),
+        ("missing.policy", "there is no such file"),
+    ] {
+        let folder = with_a_neighbour(include);
+        let path = folder.path().join("policies/r.policy");
+        let errors = load(&path, Arch::X86_64).unwrap_err().to_string();
+        assert!(errors.contains(&format!(": {why}\n")), "{include}: {errors}");
+        assert!(errors.contains("r.policy:4:9\n"), "{include}: {errors}");
+        // The same where a profile is named.
+        let text = fs::read_to_string(&path).unwrap().replace("include", "frequency");
+        fs::write(&path, text).unwrap();
+        let errors = load(&path, Arch::X86_64).unwrap_err().to_string();
+        assert!(errors.contains(&format!(": {why}\n")), "{include}: {errors}");
+    }
+}
+
+#[test]
+fn a_folder_given_as_a_root_may_be_read_and_no_other() {
+    for include in ["../shared/clock.policy", "common/link.policy", "linked/clock.policy"] {
+        let folder = with_a_neighbour(include);
+        let path = folder.path().join("policies/r.policy");
+        let loaded = load_under(&[folder.path().join("shared")], &path, Arch::X86_64);
+        let loaded = loaded.unwrap_or_else(|errors| panic!("{errors}"));
+        assert_eq!(loaded.policy.rules.len(), 2);
+        let sources: Vec<_> =
+            loaded.sources.iter().map(|(name, text)| (name.as_str(), text.as_str())).collect();
+        assert_eq!(check_sources(sources[0].0, &sources, Arch::X86_64).unwrap().policy, loaded.policy);
+        load_under(&[folder.path().join("policies/common")], &path, Arch::X86_64).unwrap_err();
+    }
+}
+
+#[test]
+fn the_policy_itself_may_be_a_link_and_includes_from_where_it_is_named() {
+    let folder = with_a_neighbour("common/clock.policy");
+    let path = folder.path().join("policies/r.policy");
+    fs::rename(&path, folder.path().join("shared/r.policy")).unwrap();
+    symlink("../shared/r.policy", &path).unwrap();
+    fs::write(folder.path().join("policies/common/clock.policy"), "getpid: -- logs\n").unwrap();
+    assert_eq!(load(&path, Arch::X86_64).unwrap().policy.rules[0].call.name, "getpid");
 }

@@ -14,7 +14,7 @@ fn a_missing_include_is_underlined() {
     4 | include "commn.policy"
       |         ^^^^^^^^^^^^^^ included here
       |
-      = help: the path is relative to the file that holds the include
+      = help: the path is relative to the file that holds this line, and leads to a file in the policy's folder or below
     "#);
 }
 
@@ -153,5 +153,35 @@ fn an_error_in_an_included_file_is_shown_there() {
       | ^^^^ not a system call of x86_64
       |
       = help: did you mean `read`?
+    "#);
+}
+
+#[test]
+fn an_absolute_path_is_underlined_in_either_directive() {
+    let message = files(
+        (
+            "r.policy",
+            &[r#"include "/etc/common.policy""#, r#"frequency "/tmp/r.profile""#, "read: fd == 0 -- input"],
+        ),
+        &[("/etc/common.policy", &["getpid: -- logs"])],
+    );
+    assert_snapshot!(message, @r#"
+    error: `/etc/common.policy` is an absolute path
+     --> r.policy:4:9
+      |
+    4 | include "/etc/common.policy"
+      |         ^^^^^^^^^^^^^^^^^^^^ a policy names files beside it
+      |
+      = help: the path is relative to the file that holds this line, and leads to a file in the policy's folder or below
+      = help: put the file there, or a copy of it
+
+    error: `/tmp/r.profile` is an absolute path
+     --> r.policy:5:11
+      |
+    5 | frequency "/tmp/r.profile"
+      |           ^^^^^^^^^^^^^^^^ a policy names files beside it
+      |
+      = help: the path is relative to the file that holds this line, and leads to a file in the policy's folder or below
+      = help: put the file there, or a copy of it
     "#);
 }

@@ -6,11 +6,11 @@ use super::Dialect;
 use super::condition::{Folded, folded};
 use super::constants::Names;
 use super::load::{Loaded, Place, PlacedRule};
-use super::syntax::{Descriptor, Filter, Name, Span, Verdict};
+use super::syntax::{Descriptor, Filter, Verdict};
 use crate::action::Action;
 use crate::import::draft::{Draft, DraftRule};
 use crate::import::{Findings, action as shared};
-use crate::language::{Condition, Diagnostic};
+use crate::language::{Condition, Diagnostic, Name, Span};
 use crate::syscalls::{self, Arch, Syscall};
 
 /// What `kill` is unless an option of minijail says otherwise: `SECCOMP_RET_KILL`, the thread.

@@ -1,7 +1,7 @@
 //! What an expression of minijail means.
 
 use super::syntax::{Atom, Operator};
-use crate::language::{Condition, Relation, Test, Width};
+use crate::language::{Comparator, Condition, Relation, Test, Width};
 
 /// The meaning of a filter's expression.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -70,16 +70,11 @@ fn test(atom: Atom) -> Folded {
     let value = atom.value;
     let test = |relation| Condition::Test(Test { argument: atom.argument, width: Width::Bits64, relation });
     Folded::When(match (atom.operator, value) {
-        (Operator::Less | Operator::AnyBit, 0) | (Operator::Greater, u64::MAX) => return Folded::Never,
-        (Operator::GreaterOrEqual, 0) | (Operator::LessOrEqual | Operator::Within, u64::MAX) => {
-            return Folded::Always;
-        }
-        (Operator::Equal, _) => test(Relation::Equal(value)),
-        (Operator::NotEqual, _) => test(Relation::NotEqual(value)),
-        (Operator::Less, _) => test(Relation::Less(value)),
-        (Operator::LessOrEqual, _) => test(Relation::LessOrEqual(value)),
-        (Operator::Greater, _) => test(Relation::Greater(value)),
-        (Operator::GreaterOrEqual, _) => test(Relation::GreaterOrEqual(value)),
+        (Operator::Compare(Comparator::Less) | Operator::AnyBit, 0)
+        | (Operator::Compare(Comparator::Greater), u64::MAX) => return Folded::Never,
+        (Operator::Compare(Comparator::GreaterOrEqual), 0)
+        | (Operator::Compare(Comparator::LessOrEqual) | Operator::Within, u64::MAX) => return Folded::Always,
+        (Operator::Compare(comparator), _) => test(comparator.relation(value)),
         (Operator::AnyBit, _) => Condition::Not(Box::new(test(Relation::Masked { mask: value, value: 0 }))),
         (Operator::Within, _) => test(Relation::Masked { mask: !value, value: 0 }),
     })

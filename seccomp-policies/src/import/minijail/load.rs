@@ -8,11 +8,10 @@ use super::constants::Names;
 use super::frequency;
 use super::lexer;
 use super::parser;
-use super::roots::{self, Roots};
-use super::syntax::{Name, Rule, Span, Statement, Verdict};
+use super::syntax::{Rule, Statement, Verdict};
 use crate::import::MAX_BYTES;
 use crate::import::draft::shared_comment;
-use crate::language::{Diagnostic, Source};
+use crate::language::{Diagnostic, Name, Roots, Source, Span, roots};
 
 /// How deep includes may nest: what minijail's compiler allows unless told otherwise. Its C library allows one level.
 const MAX_DEPTH: usize = 10;

@@ -13,7 +13,6 @@ mod frequency;
 mod lexer;
 mod load;
 mod parser;
-mod roots;
 mod syntax;
 mod value;
 
@@ -21,9 +20,8 @@ use std::path::Path;
 
 use super::input::{self, Input};
 use super::{Findings, Format, Imported, Options, role_of};
-use crate::language::{Diagnostic, Diagnostics};
+use crate::language::{Diagnostic, Diagnostics, Roots};
 use constants::Names;
-use roots::Roots;
 
 /// Which of minijail's two readers a policy is for: `EXPRESSION; return N` means opposite things to them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -5,8 +5,8 @@
 
 use super::constants::Names;
 use super::lexer::{Kind, Token};
-use super::syntax::{Descriptor, Filter, Name, Rule, Span, Statement, Verdict};
-use crate::language::Diagnostic;
+use super::syntax::{Descriptor, Filter, Rule, Statement, Verdict};
+use crate::language::{Diagnostic, Name, Span};
 
 /// The tokens of one statement, and how far they are read.
 pub(super) struct Parser<'a> {

@@ -1,16 +1,6 @@
 //! A minijail policy as it is written.
 
-use std::ops::Range;
-
-/// Bytes of a source's text.
-pub(super) type Span = Range<usize>;
-
-/// A word with its place.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Name {
-    pub(super) text: String,
-    pub(super) span: Span,
-}
+use crate::language::{Comparator, Name, Span};
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Statement {
@@ -59,12 +49,8 @@ pub(super) struct Atom {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Operator {
-    Equal,
-    NotEqual,
-    Less,
-    LessOrEqual,
-    Greater,
-    GreaterOrEqual,
+    /// One that this language has as well.
+    Compare(Comparator),
     /// `&`: some bit of the mask is set.
     AnyBit,
     /// `in`: no bit outside the mask is set.

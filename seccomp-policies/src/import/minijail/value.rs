@@ -6,7 +6,7 @@
 use super::lexer::{Kind, Token};
 use super::parser::Parser;
 use super::syntax::{Atom, Operator};
-use crate::language::Diagnostic;
+use crate::language::{Comparator, Diagnostic};
 
 /// How deep parentheses may nest.
 const MAX_DEPTH: usize = 32;
@@ -105,17 +105,15 @@ impl Parser<'_> {
 }
 
 fn operator(token: &Token) -> Option<Operator> {
-    Some(match (token.kind, token.text) {
-        (Kind::Symbol, "==") => Operator::Equal,
-        (Kind::Symbol, "!=") => Operator::NotEqual,
-        (Kind::Symbol, "<") => Operator::Less,
-        (Kind::Symbol, "<=") => Operator::LessOrEqual,
-        (Kind::Symbol, ">") => Operator::Greater,
-        (Kind::Symbol, ">=") => Operator::GreaterOrEqual,
-        (Kind::Symbol, "&") => Operator::AnyBit,
-        (Kind::Word, "in") => Operator::Within,
-        _ => return None,
-    })
+    match (token.kind, token.text) {
+        (Kind::Symbol, "&") => Some(Operator::AnyBit),
+        (Kind::Symbol, symbol) => {
+            let known = Comparator::ALL.into_iter().find(|comparator| comparator.text() == symbol);
+            known.map(Operator::Compare)
+        }
+        (Kind::Word, "in") => Some(Operator::Within),
+        _ => None,
+    }
 }
 
 /// A number as strtol(3) reads it with base 0: decimal, hexadecimal after `0x`, octal after `0`.

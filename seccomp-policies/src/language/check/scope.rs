@@ -8,7 +8,7 @@ use crate::constants;
 use crate::language::diagnostics::Diagnostic;
 use crate::language::policy::{Condition, Relation, Slot, Test};
 use crate::language::suggest;
-use crate::language::syntax::{Comparison, Expression, Name, Operator, Span, Term, TestSyntax, Value};
+use crate::language::syntax::{Comparator, Comparison, Expression, Name, Span, Term, TestSyntax, Value};
 use crate::syscalls::{self, Arch, Argument, Syscall};
 
 /// What an expression's names mean.
@@ -86,7 +86,7 @@ impl<'a> Scope<'a> {
         &mut self,
         test: &TestSyntax,
         target: Target,
-        operator: Operator,
+        operator: Comparator,
         operator_span: &Span,
         value: &Value,
     ) -> Option<Condition> {
@@ -97,7 +97,7 @@ impl<'a> Scope<'a> {
             return None;
         }
         let value = self.value(target, value)?;
-        let relation = relation(operator, value);
+        let relation = operator.relation(value);
         if let Some(problem) = self.foregone(test, target, relation) {
             self.findings.push(problem);
             return None;
@@ -106,7 +106,13 @@ impl<'a> Scope<'a> {
     }
 
     /// Values that `<` and its like cannot be used with: negative ones, since the comparison is unsigned, and slots.
-    fn no_order(&self, target: Target, operator: Operator, span: &Span, value: &Value) -> Option<Diagnostic> {
+    fn no_order(
+        &self,
+        target: Target,
+        operator: Comparator,
+        span: &Span,
+        value: &Value,
+    ) -> Option<Diagnostic> {
         let term = value.terms.iter().find(|term| match term {
             Term::Negative(..) | Term::Slot(_) => true,
             Term::Constant(name) => constants::value(self.arch, &name.text).is_some_and(|value| value < 0),
@@ -165,7 +171,7 @@ impl<'a> Scope<'a> {
         test: &TestSyntax,
         target: Target,
         mask: &Value,
-        operator: Operator,
+        operator: Comparator,
         value: &Value,
     ) -> Option<Condition> {
         let (mask_bits, value_bits) = (self.bits(target, mask), self.bits(target, value));
@@ -180,12 +186,12 @@ impl<'a> Scope<'a> {
         }
         let stray = value_bits & !mask_bits;
         if stray != 0 {
-            let error = self.foregone_error(test, operator == Operator::NotEqual);
+            let error = self.foregone_error(test, operator == Comparator::NotEqual);
             self.findings.push(error.help(format!("the value has bits outside the mask: {stray:#x}")));
             return None;
         }
         let test = target.test(Relation::Masked { mask: mask_bits, value: value_bits });
-        Some(if operator == Operator::NotEqual { Condition::Not(Box::new(test)) } else { test })
+        Some(if operator == Comparator::NotEqual { Condition::Not(Box::new(test)) } else { test })
     }
 
     fn in_bits(&mut self, test: &TestSyntax, target: Target, mask: &Value) -> Option<Condition> {
@@ -376,17 +382,6 @@ fn in_range(target: Target, first: u32, last: u32) -> Condition {
         return upper;
     }
     Condition::All(vec![target.test(Relation::GreaterOrEqual(first)), upper])
-}
-
-const fn relation(operator: Operator, value: u64) -> Relation {
-    match operator {
-        Operator::Equal => Relation::Equal(value),
-        Operator::NotEqual => Relation::NotEqual(value),
-        Operator::Less => Relation::Less(value),
-        Operator::LessOrEqual => Relation::LessOrEqual(value),
-        Operator::Greater => Relation::Greater(value),
-        Operator::GreaterOrEqual => Relation::GreaterOrEqual(value),
-    }
 }
 
 /// The sign bit of an argument.

@@ -4,19 +4,10 @@ use super::Parser;
 use crate::language::diagnostics::Diagnostic;
 use crate::language::lexer::{Token, TokenKind};
 use crate::language::policy::Width;
-use crate::language::syntax::{Comparison, Expression, Name, Operator, Span, Term, TestSyntax, Value};
+use crate::language::syntax::{Comparator, Comparison, Expression, Name, Span, Term, TestSyntax, Value};
 
 /// How deep parentheses and `!` may nest: enough for any policy, and no danger to the stack.
 const MAX_DEPTH: usize = 64;
-
-const OPERATORS: [Operator; 6] = [
-    Operator::Equal,
-    Operator::NotEqual,
-    Operator::Less,
-    Operator::LessOrEqual,
-    Operator::Greater,
-    Operator::GreaterOrEqual,
-];
 
 impl Parser<'_> {
     pub(super) fn expression(&mut self) -> Result<Expression, Diagnostic> {
@@ -140,8 +131,8 @@ impl Parser<'_> {
         Ok(Comparison::Compare { operator, operator_span, value })
     }
 
-    fn operator(&mut self) -> Option<(Operator, Span)> {
-        OPERATORS.into_iter().find_map(|operator| Some((operator, self.take_symbol(operator.text())?)))
+    fn operator(&mut self) -> Option<(Comparator, Span)> {
+        Comparator::ALL.into_iter().find_map(|operator| Some((operator, self.take_symbol(operator.text())?)))
     }
 
     fn missing_operator(&self, argument: &Name, mask: Option<&Value>) -> Diagnostic {

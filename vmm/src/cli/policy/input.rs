@@ -38,7 +38,7 @@ pub(super) struct Reading {
     /// The kernel that an OCI profile is for [default: newer than any that it asks for]
     #[arg(long, value_name = "VERSION")]
     kernel: Option<KernelVersion>,
-    /// A folder that included minijail files may be in; may be given several times
+    /// A folder that files named by policies may be in; may be given several times
     #[arg(long, value_name = "DIR")]
     root: Vec<PathBuf>,
     /// A constants.json with names that minijail's policies may use besides those of the headers

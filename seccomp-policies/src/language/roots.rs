@@ -1,4 +1,4 @@
-//! Which files an `@include` or `@frequency` may name.
+//! Which files an include may name, in this language and in minijail's.
 //!
 //! Policies of crosvm name the path that they are installed at, `/usr/share/policy/crosvm/common_device.policy`. Under
 //! a root the file may stand at that path, or at its end alone: `common_device.policy`.
@@ -13,7 +13,7 @@ const PATH_MAX: usize = libc::PATH_MAX as usize;
 
 /// Folders that files may be read from; nothing outside of them is opened.
 #[derive(Debug, Default)]
-pub(super) struct Roots {
+pub(crate) struct Roots {
     /// The policy's own folder.
     own: Option<PathBuf>,
     /// Those that stand for the root of the system which the policy is installed on.
@@ -22,7 +22,7 @@ pub(super) struct Roots {
 
 impl Roots {
     /// The folder that the policy lies in, and those that the caller names.
-    pub(super) fn new(own: Option<&Path>, given: &[PathBuf]) -> Self {
+    pub(crate) fn new(own: Option<&Path>, given: &[PathBuf]) -> Self {
         let real = |folder: &Path| {
             let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
             fs::canonicalize(folder).ok()
@@ -30,8 +30,13 @@ impl Roots {
         Self { own: own.and_then(real), given: given.iter().filter_map(|root| real(root)).collect() }
     }
 
+    /// The policy's own folder, links followed.
+    pub(crate) fn own(&self) -> Option<&Path> {
+        self.own.as_deref()
+    }
+
     /// The file that a policy in `folder` means by `path`, links followed; the error says why there is none.
-    pub(super) fn find(&self, folder: Option<&Path>, path: &str) -> Result<PathBuf, String> {
+    pub(crate) fn find(&self, folder: Option<&Path>, path: &str) -> Result<PathBuf, String> {
         if path.len() >= PATH_MAX {
             return Err(format!("it has {} bytes, and a path may have {}", path.len(), PATH_MAX - 1));
         }
@@ -87,7 +92,7 @@ fn normal(path: &Path) -> PathBuf {
 }
 
 /// The text of a file of at most `limit` bytes; the error says why there is none.
-pub(super) fn read(file: &Path, limit: usize) -> Result<String, String> {
+pub(crate) fn read(file: &Path, limit: usize) -> Result<String, String> {
     let mut bytes = Vec::new();
     let most = limit as u64 + 1;
     let read = File::open(file).and_then(|file| file.take(most).read_to_end(&mut bytes));
