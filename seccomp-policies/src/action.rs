@@ -9,7 +9,7 @@ use std::fmt;
 pub enum Action {
     /// The call is carried out.
     Allow,
-    /// The call is not carried out and returns this error number (1 to 4095).
+    /// The call is not carried out and returns this error number, 1 to 4095; with 0 it reports success.
     Errno(u16),
     /// The call is not carried out; the thread gets SIGSYS.
     Trap,

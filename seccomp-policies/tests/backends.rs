@@ -12,18 +12,11 @@ use seccomp_policies::compile::{
 use seccomp_policies::language::{Condition, Policy, Relation, Tier, Width};
 use seccomp_policies::syscalls::Arch;
 use support::arbitrary::{
-    EXIT_GROUP, NUMBERS, calls, is_harmless, policies, policies_of_numbers, policy, rule, test, unused_call,
+    EXIT_GROUP, NUMBERS, calls, is_harmless, policies, policies_of_any_otherwise, policies_of_numbers,
+    policy, rule, test, unused_call,
 };
 use support::kernel::{getpid_of_i386, raw_call, results_under, signal_under};
-
-/// The program, or `None` where the policy's conditions do not fit in one.
-fn reference_if_it_fits(policy: &Policy) -> Option<Program> {
-    match reference(policy) {
-        Ok(program) => Some(program),
-        Err(Error::TooManyAlternatives { .. } | Error::TooLong { .. }) => None,
-        Err(error) => panic!("{error}"),
-    }
-}
+use support::program::reference_if_it_fits;
 
 fn optimized(policy: &Policy) -> Result<Program, Error> {
     optimize(policy, &Weights::default())
@@ -86,6 +79,19 @@ proptest! {
         prop_assert_eq!(verify(program.instructions(), &widen(&policy), &probes(&policy)), Ok(()));
         let distinct: std::collections::BTreeSet<_> = policy.rules.iter().map(|rule| rule.call.number).collect();
         prop_assert!(program.len() <= 10 + 2 * distinct.len(), "{} instructions", program.len());
+    }
+
+    #[test]
+    fn every_backend_means_what_a_policy_means_whatever_its_otherwise(
+        policy in policies_of_any_otherwise(),
+        calls in calls(),
+    ) {
+        let calls: Vec<Call> = calls.into_iter().chain(probes(&policy)).collect();
+        if let Some(program) = reference_if_it_fits(&policy) {
+            prop_assert_eq!(verify(program.instructions(), &policy, &calls), Ok(()));
+        }
+        prop_assert_eq!(verify(optimized(&policy).unwrap().instructions(), &policy, &calls), Ok(()));
+        prop_assert_eq!(verify(bitmask(&policy).unwrap().instructions(), &widen(&policy), &calls), Ok(()));
     }
 
     #[test]
@@ -362,5 +368,28 @@ fn aarch64_programs_check_for_their_own_architecture() {
         (bitmask(&policy).unwrap(), widen(&policy)),
     ] {
         assert_eq!(verify(program.instructions(), &meaning, &probes(&policy)), Ok(()));
+    }
+}
+
+#[test]
+fn a_call_refused_with_errno_0_reports_success_to_its_caller() {
+    let refused = policy(
+        Action::Allow,
+        vec![
+            rule(unused_call(0), Condition::Always, Action::Errno(0)),
+            rule(unused_call(1), test(0, Width::Bits32, Relation::Equal(7)), Action::Errno(0)),
+        ],
+    );
+    let call = |index: u32, argument| Call {
+        number: unused_call(index).number,
+        arch: Arch::X86_64.audit_value(),
+        instruction_pointer: 0,
+        arguments: [argument, 0, 0, 0, 0, 0],
+    };
+    let missing = -i64::from(libc::ENOSYS);
+    for program in [reference(&refused).unwrap(), optimized(&refused).unwrap()] {
+        let results =
+            results_under(program.instructions(), &[call(0, 0), call(1, 7), call(1, 8), call(2, 0)]);
+        assert_eq!(results, [0, 0, missing, missing]);
     }
 }

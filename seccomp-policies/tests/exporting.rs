@@ -39,14 +39,15 @@ fn assert_oci(policy: &Policy) {
     assert_same(policy, &read_back(&text, Format::Oci, policy.arch)[0], &text);
 }
 
-/// Policies whose rules all allow, of calls with arguments of both widths.
+/// Policies whose rules all answer alike, of calls with arguments of both widths.
 fn policies() -> impl Strategy<Value = Policy> {
     let call = prop::sample::select(vec!["ioctl", "mmap", "exit_group", "lseek"]);
-    let otherwise = prop::sample::select(vec![Action::Errno(38), Action::Trap, Action::KillThread]);
+    let otherwise =
+        prop::sample::select(vec![Action::Errno(38), Action::Trap, Action::KillThread, Action::Allow]);
     (prop::collection::vec((call, condition()), 0..8), otherwise).prop_map(|(rules, otherwise)| {
-        let allowed =
-            |(name, condition)| rule(by_name(Arch::X86_64, name).unwrap(), condition, Action::Allow);
-        policy(otherwise, rules.into_iter().map(allowed).collect())
+        let action = if otherwise == Action::Allow { Action::Errno(0) } else { Action::Allow };
+        let ruled = |(name, condition)| rule(by_name(Arch::X86_64, name).unwrap(), condition, action);
+        policy(otherwise, rules.into_iter().map(ruled).collect())
     })
 }
 
@@ -206,10 +207,9 @@ fn rules_that_answer_as_the_policy_does_anyway_are_left_out() {
 
 #[test]
 fn a_policy_without_rules_is_exported() {
+    assert_firecracker(&policy(Action::Trap, Vec::new()));
     for otherwise in [Action::Allow, Action::Trap] {
-        let empty = policy(otherwise, Vec::new());
-        assert_firecracker(&empty);
-        assert_oci(&empty);
+        assert_oci(&policy(otherwise, Vec::new()));
     }
 }
 
@@ -260,4 +260,15 @@ fn a_program_is_written_for_c_and_for_rust() {
         libc::sock_filter { code: 0x06, jt: 0, jf: 0, k: 0x80000000 }, // return KILL_PROCESS
     ];
     ");
+}
+
+#[test]
+fn a_policy_that_allows_what_it_does_not_name_is_no_filter_of_firecrackers() {
+    let rules = vec![rule(by_name(Arch::X86_64, "ptrace").unwrap(), Condition::Always, Action::Errno(0))];
+    let denying = policy(Action::Allow, rules);
+    assert_snapshot!(export::firecracker(std::slice::from_ref(&denying)).unwrap_err(), @"Firecracker's JSON cannot say the policy of role `test`: its `otherwise allow` ends the process at a call of the x32 ABI, and seccompiler would let it through, past every rule; name what is allowed, or export it as an OCI profile");
+    assert_oci(&denying);
+    let text = "role r\ntier filter\notherwise allow\nptrace: errno 0 -- no debugger\n";
+    let aarch64 = check_sources("r.policy", &[("r.policy", text)], Arch::Aarch64);
+    assert_firecracker(&aarch64.unwrap_or_else(|errors| panic!("{errors}")).policy);
 }

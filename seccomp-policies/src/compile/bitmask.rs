@@ -71,7 +71,10 @@ pub fn bitmask(policy: &Policy) -> Result<Program, Error> {
     };
     let values =
         widen(policy).rules.iter().map(|rule| (rule.call.number, (outcome(rule.action), 0.0))).collect();
-    let ranges = Ranges::from_values(&values, 0);
+    let mut ranges = Ranges::from_values(&values, 0);
+    if let Some(numbers) = policy.beyond() {
+        ranges = ranges.with(*numbers.start(), *numbers.end(), outcome(Action::KillProcess));
+    }
     let depths = vec![1; outcomes.len()];
     let found = Problem { ranges: &ranges, depths: &depths, goal: SMALLEST }.solve();
     let returns: Vec<_> = outcomes.into_iter().map(|action| graph.add(Node::Return(action))).collect();

@@ -7,13 +7,9 @@ use crate::action::Action;
 use crate::bpf::{Fault, Instruction, Invalid, interpret, validate};
 use crate::call::Call;
 use crate::language::{Condition, Policy, Relation, Rule, Test, Width};
-use crate::syscalls::Arch;
+use crate::syscalls::{Arch, X32_BIT};
 
-/// Bit of a call number that marks the x32 ABI: `__X32_SYSCALL_BIT`, Linux
-/// `arch/x86/include/uapi/asm/unistd.h`.
-const X32: u32 = 0x4000_0000;
-
-/// i386, the other table of calls that such a kernel serves: `AUDIT_ARCH_I386`, Linux
+/// i386, the other table of calls that an `x86_64` kernel serves: `AUDIT_ARCH_I386`, Linux
 /// `include/uapi/linux/audit.h`.
 const I386: u32 = 0x4000_0003;
 
@@ -91,8 +87,8 @@ fn numbers(policy: &Policy) -> Vec<Call> {
     let archs = [policy.arch.audit_value(), foreign(policy.arch), I386, 0];
     let numbers: BTreeSet<u32> = near(policy)
         .into_iter()
-        .chain([0, X32 - 1, X32, 0x7fff_ffff, 0x8000_0000, u32::MAX])
-        .flat_map(|number| [number, number | X32])
+        .chain([0, X32_BIT - 1, X32_BIT, 0x7fff_ffff, 0x8000_0000, u32::MAX - 1, u32::MAX])
+        .flat_map(|number| [number, number | X32_BIT])
         .collect();
     numbers
         .into_iter()
@@ -115,7 +111,7 @@ fn foreign(arch: Arch) -> u32 {
 
 /// The call in the other ways to make it, which a program may take for its own.
 fn mistakable(call: Call) -> [Call; 3] {
-    [Call { number: call.number | X32, ..call }, Call { arch: I386, ..call }, Call { arch: 0, ..call }]
+    [Call { number: call.number | X32_BIT, ..call }, Call { arch: I386, ..call }, Call { arch: 0, ..call }]
 }
 
 /// Calls that the rule matches, one for each alternative of its condition where one is found.

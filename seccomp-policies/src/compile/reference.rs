@@ -5,6 +5,7 @@
 //! no policy can ask for, which is then replaced.
 
 use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
 
 use seccompiler::{
     BackendError, BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter,
@@ -14,7 +15,7 @@ use seccompiler::{
 use super::normal::{self, Alternative};
 use super::{Error, finish, refuse_strict};
 use crate::action::Action;
-use crate::bpf::{Instruction, Program, statement};
+use crate::bpf::{Instruction, Program, branch, statement};
 use crate::language::{Policy, Relation, Rule, Test, Width};
 use crate::syscalls::Arch;
 
@@ -30,7 +31,11 @@ pub(super) const MAX_ALTERNATIVES: usize = LIMIT / 5;
 /// Instructions at the start of each of seccompiler's programs that check the architecture.
 const ARCH_CHECK: usize = 3;
 
-/// Compiles the policy through seccompiler. A policy without `errno` rules yields exactly its program.
+/// Offset of `nr` in `struct seccomp_data`, Linux `include/uapi/linux/seccomp.h`.
+const NUMBER: u32 = 0;
+
+/// Compiles the policy through seccompiler. A policy without `errno` rules yields exactly its program, but for one with
+/// `otherwise allow`: seccompiler lets calls of the x32 ABI through there.
 ///
 /// # Errors
 /// [`Error::Strict`] for a policy that needs no program, [`Error::TooManyAlternatives`] and
@@ -42,11 +47,27 @@ pub fn reference(policy: &Policy) -> Result<Program, Error> {
         .map(|run| run.compile(policy.arch))
         .collect::<Result<Vec<_>, _>>()
         .map_err(|source| refused(policy, source))?;
-    let linked = link(compiled, policy.otherwise.to_return_value());
+    let mut linked = link(compiled, policy.otherwise.to_return_value());
+    if let Some(numbers) = policy.beyond() {
+        // Behind the check of the architecture: a jump comes from before it to its end, and none goes further.
+        linked.splice(ARCH_CHECK..ARCH_CHECK, refusal_of(&numbers));
+    }
     if linked.len() > LIMIT {
         return Err(Error::TooLong { role: policy.role.clone(), length: linked.len(), limit: LIMIT });
     }
     finish(policy, linked)
+}
+
+/// Ends the process where the number is one of these; seccompiler has no ranges of numbers.
+fn refusal_of(numbers: &RangeInclusive<u32>) -> [Instruction; 4] {
+    let jump =
+        |comparison, constant, jt, jf| branch(libc::BPF_JMP | libc::BPF_K | comparison, constant, jt, jf);
+    [
+        statement(libc::BPF_LD | libc::BPF_W | libc::BPF_ABS, NUMBER),
+        jump(libc::BPF_JGE, *numbers.start(), 0, 2),
+        jump(libc::BPF_JGT, *numbers.end(), 1, 0),
+        statement(libc::BPF_RET | libc::BPF_K, Action::KillProcess.to_return_value()),
+    ]
 }
 
 fn refused(policy: &Policy, source: BackendError) -> Error {

@@ -54,6 +54,11 @@ pub fn firecracker(policies: &[Policy]) -> Result<String, Error> {
 }
 
 fn filter<'a>(policy: &Policy, decisions: &'a [Decision]) -> Result<Thread<'a>, Error> {
+    if policy.beyond().is_some() {
+        let why = "its `otherwise allow` ends the process at a call of the x32 ABI, and seccompiler would let it through, \
+                   past every rule; name what is allowed, or export it as an OCI profile";
+        return Err(Error::policy(FORM, policy, why));
+    }
     let actual = decisions.first().map_or(other_than(policy.otherwise), |decision| decision.rule.action);
     if let Some(other) = decisions.iter().find(|decision| decision.rule.action != actual) {
         let why = format!(

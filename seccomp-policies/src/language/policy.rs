@@ -1,8 +1,10 @@
 //! The checked tree: a policy whose every name, width and constant has been resolved.
 
+use std::ops::RangeInclusive;
+
 use crate::action::Action;
 use crate::call::Call;
-use crate::syscalls::{Arch, Syscall};
+use crate::syscalls::{Arch, Syscall, X32_NUMBERS};
 pub use crate::tier::Tier;
 
 /// How many bits of an argument register the kernel reads.
@@ -180,6 +182,27 @@ impl Policy {
         if call.arch != self.arch.audit_value() {
             return Action::KillProcess;
         }
-        self.matching_rule(call).map_or(self.otherwise, |index| self.rules[index].action)
+        match self.matching_rule(call) {
+            Some(index) => self.rules[index].action,
+            None => self.unmatched(call.number),
+        }
+    }
+
+    /// What becomes of a call of the policy's architecture that no rule matches: `otherwise`, but for the
+    /// [`beyond`](Self::beyond) numbers.
+    pub fn unmatched(&self, number: u32) -> Action {
+        if self.beyond().is_some_and(|numbers| numbers.contains(&number)) {
+            return Action::KillProcess;
+        }
+        self.otherwise
+    }
+
+    /// The numbers of the x32 ABI, where calls by them end the process whatever `otherwise` says: under
+    /// `otherwise allow`, since each would carry out a call that a rule refuses by its own number.
+    ///
+    /// Any other `otherwise` speaks for them as well. Even `log`, which is for trying a policy out: what it lets
+    /// through is told.
+    pub fn beyond(&self) -> Option<RangeInclusive<u32>> {
+        (self.arch == Arch::X86_64 && self.otherwise == Action::Allow).then_some(X32_NUMBERS)
     }
 }

@@ -134,3 +134,13 @@ fn a_lint_has_one_name() {
     }
     assert_eq!(Lint::from_name("what"), None);
 }
+
+#[test]
+fn a_refusal_that_reports_success_is_told() {
+    let text = "role r\ntier filter\notherwise errno 0\nuname: errno 0 -- nobody needs it\n";
+    let found = linted(text, None, &[]);
+    assert_eq!(found.lints, [Lint::HiddenFailure; 2]);
+    let text = found.diagnostics.to_string();
+    assert!(text.contains("`uname` returns 0, as if it had been carried out"), "{text}");
+    assert!(text.contains("a refused call returns 0"), "{text}");
+}

@@ -102,6 +102,6 @@ fn divide(policy: &Policy, space: &Space, number: u32) -> Vec<(Decider, Calls)> 
         decided.push((decider, matching.intersection(&left)));
         left = left.without(&matching);
     }
-    decided.push((Decider { rule: None, action: policy.otherwise }, left));
+    decided.push((Decider { rule: None, action: policy.unmatched(number) }, left));
     decided
 }

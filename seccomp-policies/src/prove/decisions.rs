@@ -34,6 +34,11 @@ impl Decisions {
                 unions.entry(action.into()).or_default().add(calls);
             }
         }
+        if let Some(numbers) = policy.beyond() {
+            let beyond = decided.new_in(&native.intersection(&space.in_numbers(&numbers)));
+            decided.add(beyond.clone());
+            unions.entry(Action::KillProcess.into()).or_default().add(beyond);
+        }
         unions.entry(policy.otherwise.into()).or_default().add(decided.new_in(&native));
         unions.entry(Action::KillProcess.into()).or_default().add(native.complement());
         Self::new(unions)

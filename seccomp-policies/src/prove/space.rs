@@ -1,5 +1,7 @@
 //! From a condition to the set of calls that meet it.
 
+use std::ops::RangeInclusive;
+
 use biodivine_lib_bdd::{Bdd, BddPartialValuation, BddVariableSet};
 
 use super::layout::{BITS, Field};
@@ -47,6 +49,14 @@ impl Space {
     /// The calls with this number, of any architecture.
     pub fn numbered(&self, number: u32) -> Calls {
         Calls(self.masked(Field::Number, u32::MAX.into(), number.into()))
+    }
+
+    /// The calls with one of these numbers, of any architecture.
+    pub(crate) fn in_numbers(&self, numbers: &RangeInclusive<u32>) -> Calls {
+        let bits = u32::MAX.into();
+        let outside = self.below(Field::Number, bits, (*numbers.start()).into());
+        let outside = outside.or(&self.above(Field::Number, bits, (*numbers.end()).into()));
+        Calls(outside.not())
     }
 
     /// The calls whose arguments meet a condition.

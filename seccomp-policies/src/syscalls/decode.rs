@@ -13,7 +13,8 @@ pub fn call(arch: Arch, call: &Call) -> String {
     if call.arch != arch.audit_value() {
         return format!("{} of another architecture ({:#x})", unknown(call.number, call), call.arch);
     }
-    let x32 = arch == Arch::X86_64 && call.number & X32_BIT != 0;
+    // -1 has the bit as well, and is no call.
+    let x32 = arch == Arch::X86_64 && call.number & X32_BIT != 0 && call.number != u32::MAX;
     let number = if x32 { call.number & !X32_BIT } else { call.number };
     let mut text = match by_number(arch, number) {
         Some(syscall) => known(arch, syscall, call),
@@ -149,6 +150,7 @@ mod tests {
     #[test]
     fn a_call_of_the_x32_abi_says_so() {
         assert_eq!(text(0x4000_0003, [5, 0, 0, 0, 0, 0]), "close(5) by the x32 ABI");
+        assert_eq!(text(u32::MAX, [0; 6]), "syscall_4294967295(0x0, 0x0, 0x0, 0x0, 0x0, 0x0)");
     }
 
     #[test]

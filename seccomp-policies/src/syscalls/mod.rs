@@ -1,6 +1,7 @@
 //! System calls: names, numbers, argument names and the widths that the kernel reads.
 
 use std::fmt;
+use std::ops::RangeInclusive;
 
 use crate::language::Width;
 
@@ -11,6 +12,10 @@ pub use table::{all, by_name, by_number, name_of};
 
 /// Marks a call of the x32 ABI: `__X32_SYSCALL_BIT`, Linux `arch/x86/include/uapi/asm/unistd.h`.
 pub const X32_BIT: u32 = 0x4000_0000;
+
+/// Numbers that come with the architecture of `x86_64` and are none of its calls: those of the x32 ABI, and what is above
+/// them. A filter sees -1, the highest, where a tracer has the kernel skip a call; that is no call by any ABI.
+pub const X32_NUMBERS: RangeInclusive<u32> = X32_BIT..=u32::MAX - 1;
 
 /// An architecture that policies are compiled for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

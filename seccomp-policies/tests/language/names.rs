@@ -213,7 +213,7 @@ fn an_error_number_out_of_range_is_refused() {
     4 | openat: errno 4096 -- glibc probes a file
       |               ^^^^ out of range
       |
-      = help: the kernel's are 1 to 4095; better use a name, as in `errno EPERM`
+      = help: the kernel's are 1 to 4095, and 0 is success; better use a name, as in `errno EPERM`
     "#);
 }
 

@@ -135,6 +135,21 @@ pub fn policies() -> impl Strategy<Value = Policy> {
     })
 }
 
+/// The same, and policies of numbers, with every kind of answer where no rule speaks. Under some of them a call that is
+/// tried ends the process.
+pub fn policies_of_any_otherwise() -> impl Strategy<Value = Policy> {
+    let otherwise = vec![
+        Action::Allow,
+        Action::Log,
+        Action::Trap,
+        Action::KillThread,
+        Action::KillProcess,
+        Action::Errno(0),
+    ];
+    (prop_oneof![policies(), policies_of_numbers()], prop::sample::select(otherwise))
+        .prop_map(|(policy, otherwise)| Policy { otherwise, ..policy })
+}
+
 /// Policies with many calls in clusters and stripes, arguments not looked at.
 pub fn policies_of_numbers() -> impl Strategy<Value = Policy> {
     let stripes = (0..STRIPED, 1..20_u32, 1..5_usize, action());

@@ -1,7 +1,9 @@
 //! Instructions in short form.
 
 use libc::{BPF_ABS, BPF_JMP, BPF_K, BPF_LD, BPF_RET, BPF_W};
-use seccomp_policies::bpf::Instruction;
+use seccomp_policies::bpf::{Instruction, Program};
+use seccomp_policies::compile::{Error, reference};
+use seccomp_policies::language::Policy;
 
 /// An instruction without jumps.
 pub fn op(code: u32, k: u32) -> Instruction {
@@ -26,4 +28,13 @@ pub fn when(comparison: u32, k: u32, jt: u8, jf: u8) -> Instruction {
 /// A return of a constant.
 pub fn ret(value: u32) -> Instruction {
     op(BPF_RET | BPF_K, value)
+}
+
+/// The program of the reference backend, or `None` where the policy's conditions do not fit in one.
+pub fn reference_if_it_fits(policy: &Policy) -> Option<Program> {
+    match reference(policy) {
+        Ok(program) => Some(program),
+        Err(Error::TooManyAlternatives { .. } | Error::TooLong { .. }) => None,
+        Err(error) => panic!("{error}"),
+    }
 }

@@ -11,7 +11,7 @@
 //!   does not look there, allows it; a violation is never overlooked for it.
 //! - A `char *` compares with text alone. A filter is then wider, and the rest is [`EventFilter::remainder`].
 //! - A call that enters the kernel by another ABI has no event of its own: one of x32 is a call that the policy does
-//!   not name, one of i386 is taken for the `x86_64` call of its number.
+//!   not name, watched by its number under `otherwise allow`; one of i386 is taken for the `x86_64` call of its number.
 //! - A call that an enforcing filter refuses never comes as far as its event.
 
 mod event;
@@ -138,6 +138,8 @@ pub fn event_filter(policy: &Policy) -> EventFilters {
     }
     if policy.otherwise != Action::Allow {
         filters.watched.extend(numbers::others(named).into_iter().map(of_others));
+    } else if let Some(numbers) = policy.beyond() {
+        filters.watched.push(of_others(numbers::within(&numbers)));
     }
     filters
 }

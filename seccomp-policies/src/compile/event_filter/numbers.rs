@@ -1,5 +1,7 @@
 //! The calls that a policy does not name, by their numbers.
 
+use std::ops::RangeInclusive;
+
 use super::MAX_LENGTH;
 use super::predicate::{Field, Operator, Predicate, signed};
 
@@ -33,6 +35,14 @@ pub(super) fn others(named: impl IntoIterator<Item = u32>) -> Vec<Predicate> {
 /// That a number is this one.
 pub(super) fn only(number: u32) -> Predicate {
     id(Operator::Equal, signed(number).cast_signed())
+}
+
+/// That a number is one of these, of which none is -1: the field is signed, so that the upper half of all numbers is
+/// below zero.
+pub(super) fn within(numbers: &RangeInclusive<u32>) -> Predicate {
+    let (first, last) = (signed(*numbers.start()).cast_signed(), signed(*numbers.end()).cast_signed());
+    let bounds = [id(Operator::GreaterOrEqual, first), id(Operator::LessOrEqual, last)];
+    if first <= last { Predicate::all(bounds) } else { Predicate::any(bounds) }
 }
 
 fn id(operator: Operator, number: i64) -> Predicate {

@@ -1,14 +1,16 @@
 //! What becomes of each call number: the part of the program that its calls come to.
 
 use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
 
 use super::Weights;
 use super::argument::Planner;
 use super::function::{Function, FunctionId, Functions};
 use super::sample::{Sample, allowed};
 use super::word::Asked;
+use crate::action::Action;
 use crate::compile::graph::{Graph, Node, NodeId};
-use crate::compile::search::Goal;
+use crate::compile::search::{Goal, Ranges};
 use crate::language::{Policy, Rule};
 use crate::prove::Space;
 
@@ -20,6 +22,8 @@ pub(super) struct Calls {
     pub(super) numbers: BTreeMap<u32, (usize, f64)>,
     /// The outcome of every other number.
     pub(super) otherwise: usize,
+    /// Numbers that have an outcome of their own without being a policy's: [`Policy::beyond`].
+    pub(super) beyond: Option<(RangeInclusive<u32>, usize)>,
 }
 
 /// Numbers that decide alike.
@@ -35,7 +39,11 @@ pub(super) fn plan(policy: &Policy, weights: &Weights, graph: &mut Graph, goal: 
     let mut functions = Functions::default();
     let alike = by_function(policy, weights, &mut functions);
     let otherwise = graph.add(Node::Return(policy.otherwise));
-    let mut calls = Calls { outcomes: vec![otherwise], numbers: BTreeMap::new(), otherwise: 0 };
+    let mut calls = Calls { outcomes: vec![otherwise], numbers: BTreeMap::new(), otherwise: 0, beyond: None };
+    if let Some(numbers) = policy.beyond() {
+        let killed = graph.add(Node::Return(Action::KillProcess));
+        calls.beyond = Some((numbers, calls.outcome(killed)));
+    }
     for (function, Alike { numbers, asked, samples }) in alike {
         let part = Planner::new(&mut functions, graph, &asked, &samples, goal).plan(function);
         let outcome = calls.outcome(part.node);
@@ -45,6 +53,15 @@ pub(super) fn plan(policy: &Policy, weights: &Weights, graph: &mut Graph, goal: 
 }
 
 impl Calls {
+    /// Every number, those of one outcome side by side as a range.
+    pub(super) fn ranges(&self) -> Ranges {
+        let ranges = Ranges::from_values(&self.numbers, self.otherwise);
+        match &self.beyond {
+            Some((numbers, outcome)) => ranges.with(*numbers.start(), *numbers.end(), *outcome),
+            None => ranges,
+        }
+    }
+
     fn outcome(&mut self, node: NodeId) -> usize {
         self.outcomes.iter().position(|known| *known == node).unwrap_or_else(|| {
             self.outcomes.push(node);

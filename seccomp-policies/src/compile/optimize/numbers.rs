@@ -18,7 +18,7 @@ const DEARER: [f64; 3] = [0.25, 2.0, 1e6];
 /// The node that tells the numbers apart, the number being loaded: the most frequent by equality where that pays, the
 /// others by a search.
 pub(super) fn search(graph: &mut Graph, calls: &Calls, goal: Goal) -> NodeId {
-    let ranges = Ranges::from_values(&calls.numbers, calls.otherwise);
+    let ranges = calls.ranges();
     let depths: Vec<usize> = calls.outcomes.iter().map(|node| graph.depth(*node)).collect();
     let best = best(&ranges, &depths, goal);
     let rest = graph.add_tree(&best.rest, &calls.outcomes);

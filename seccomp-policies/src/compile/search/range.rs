@@ -35,6 +35,19 @@ impl Ranges {
         ranges
     }
 
+    /// The same with another outcome for the values `first` to `last`, which have no weight.
+    pub(in crate::compile) fn with(&self, first: u32, last: u32, outcome: usize) -> Self {
+        let below = self.0.iter().filter(|range| range.first < first);
+        let below = below.map(|range| Range { last: range.last.min(first - 1), ..*range });
+        let above = self.0.iter().filter(|range| range.last > last);
+        let above = above.map(|range| Range { first: range.first.max(last + 1), ..*range });
+        let mut ranges = Self::default();
+        for range in below.chain([Range { first, last, outcome, weight: 0.0 }]).chain(above) {
+            ranges.push(range);
+        }
+        ranges
+    }
+
     /// Adds a range, or makes the last one longer where the outcome is the same.
     pub(in crate::compile) fn push(&mut self, range: Range) {
         append(&mut self.0, range);
@@ -93,6 +106,17 @@ mod tests {
         let ranges = Ranges::from_values(&values, 0);
         assert_eq!(bounds(&ranges), [(0, 1, 1), (2, u32::MAX - 1, 0), (u32::MAX, u32::MAX, 2)]);
         assert_eq!(ranges.as_slice()[0].weight.to_bits(), 2.0_f64.to_bits());
+    }
+
+    #[test]
+    fn values_with_another_outcome_are_a_range_of_their_own() {
+        let ranges = Ranges::from_values(&[(5, (1, 1.0))].into(), 0);
+        assert_eq!(
+            bounds(&ranges.with(8, 9, 2)),
+            [(0, 4, 0), (5, 5, 1), (6, 7, 0), (8, 9, 2), (10, u32::MAX, 0)]
+        );
+        assert_eq!(bounds(&ranges.with(6, u32::MAX, 2)), [(0, 4, 0), (5, 5, 1), (6, u32::MAX, 2)]);
+        assert_eq!(bounds(&ranges.with(0, 4, 1)), [(0, 5, 1), (6, u32::MAX, 0)]);
     }
 
     #[test]

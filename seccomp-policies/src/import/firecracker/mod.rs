@@ -10,7 +10,7 @@ mod rule;
 use super::draft::Draft;
 use super::input::Input;
 use super::json::{self, Fields, Reader, Unknown, Value};
-use super::{Findings, Format, Imported, Options, word};
+use super::{Findings, Format, Imported, Options, action as shared, word};
 use crate::action::Action;
 use crate::language::{Diagnostic, Diagnostics, Policy, Source};
 
@@ -74,14 +74,17 @@ fn threads(reader: &mut Reader, value: &Value, options: &Options, source: &Sourc
 /// The filter of one thread. The names of both versions of the format are taken, as seccompiler takes them.
 fn filter(reader: &mut Reader, value: &Value, options: &Options) -> Option<Draft> {
     const WHAT: &str = "a filter";
-    const FIELDS: [&str; 5] =
-        ["default_action", "mismatch_action", "filter_action", "match_action", "filter"];
+    const DEFAULT: [&str; 2] = ["default_action", "mismatch_action"];
+    const FIELDS: [&str; 5] = [DEFAULT[0], DEFAULT[1], "filter_action", "match_action", "filter"];
     let fields = reader.fields(value, WHAT, &FIELDS)?;
-    let otherwise = action_of(reader, &fields, ["default_action", "mismatch_action"]);
+    let otherwise = action_of(reader, &fields, DEFAULT);
     let action = action_of(reader, &fields, ["filter_action", "match_action"]);
     let rules = reader.required(&fields, WHAT, "filter");
     let rules = rules.and_then(|rules| reader.array(rules, "`filter`"));
     let (otherwise, action) = (otherwise?, action?);
+    if let Some(default) = fields.any(DEFAULT) {
+        shared::x32(reader.findings, 0, json::place(default), (options.target(), otherwise));
+    }
     if otherwise == action {
         let title = format!("the filter answers `{action}` to every call");
         reader.error(title, value, "both actions are the same");

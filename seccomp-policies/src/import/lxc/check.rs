@@ -32,32 +32,21 @@ pub(super) fn check(profile: Profile, options: &Options, findings: &mut Findings
         Some((verdict, place)) => checker.action(verdict, place),
         None => otherwise,
     };
-    other_abis(arch, options, otherwise, &style, checker.findings);
+    other_abis(arch, options, &style, checker.findings);
     let rules = rules.into_iter().filter_map(|placed| checker.rule(placed)).collect();
     Draft { otherwise, rules: libseccomp::combined(rules, otherwise, findings) }
 }
 
 /// LXC's filter judges the calls of every ABI that the machine is compatible with, and a policy those of one.
-fn other_abis(
-    arch: Arch,
-    options: &Options,
-    otherwise: Action,
-    style: &Range<usize>,
-    findings: &mut Findings,
-) {
-    let error = |title: &str, text: &str| Diagnostic::error(title, SOURCE, style.clone(), text);
-    if options.arch.is_none() {
-        findings.loss(
-            error("the profile is for the calls of several ABIs", "LXC judges those of i386 and x32, too")
-                .help(format!("a policy refuses them; if {arch} alone is what you want, ask for it")),
-        );
+fn other_abis(arch: Arch, options: &Options, style: &Range<usize>, findings: &mut Findings) {
+    if options.arch.is_some() {
+        return;
     }
-    if arch == Arch::X86_64 && matches!(otherwise, Action::Allow | Action::Log) {
-        findings
-            .loss(error("calls of the x32 ABI get past this list", "what is not named is carried out").help(
-            "their numbers have bit 30 set, so that no rule names them; kernels without that ABI have none",
-        ));
-    }
+    let title = "the profile is for the calls of several ABIs";
+    findings.loss(
+        Diagnostic::error(title, SOURCE, style.clone(), "LXC judges those of i386 and x32, too")
+            .help(format!("a policy refuses them; if {arch} alone is what you want, ask for it")),
+    );
 }
 
 struct Checker<'a> {

@@ -31,12 +31,16 @@ pub(super) fn check(
     for error in errors {
         findings.error(error);
     }
+    let said_at = default.as_ref().map(|(_, place)| place.clone()).or_else(|| denylist.clone());
     let otherwise = match (default, denylist) {
         (Some((verdict, place)), _) => action(verdict, &place, KILL, findings),
         (None, Some(_)) => Some(Action::Allow),
         (None, None) => Some(KILL),
     };
     let otherwise = otherwise.unwrap_or(KILL);
+    if let Some((source, span)) = said_at {
+        shared::x32(findings, source, span, (names.arch, otherwise));
+    }
     let mut checker =
         Checker { names, dialect, otherwise, findings, calls: HashMap::new(), added: 0, rules: Vec::new() };
     for rule in &rules {

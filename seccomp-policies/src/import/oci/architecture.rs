@@ -38,8 +38,8 @@ pub(super) fn check(reader: &mut Reader, fields: &Fields, options: &Options, oth
             lost(reader, other, target);
         }
     }
-    if target == Arch::X86_64 && otherwise == Some(Action::Allow) && !has_x32 {
-        x32_is_allowed(reader, fields, options);
+    if target == Arch::X86_64 && otherwise == Some(Action::Log) && !has_x32 {
+        x32_is_logged(reader, fields, options);
     }
 }
 
@@ -79,11 +79,11 @@ fn lost(reader: &mut Reader, other: &Value, target: Arch) {
     );
 }
 
-/// libseccomp kills what enters by an architecture that the filter is not for, x32 among them; here an x32 call is one
-/// that no rule speaks of.
-fn x32_is_allowed(reader: &mut Reader, fields: &Fields, options: &Options) {
+/// libseccomp kills what enters by an architecture that the filter is not for, x32 among them, and so does a policy whose
+/// `otherwise` allows; by one that logs, an x32 call is one that no rule speaks of.
+fn x32_is_logged(reader: &mut Reader, fields: &Fields, options: &Options) {
     let Some(action) = fields.get("defaultAction") else { return };
-    let title = "calls of the x32 ABI are allowed, which libseccomp kills";
+    let title = "calls of the x32 ABI are carried out and logged, and libseccomp kills them";
     let finding = Diagnostic::error(title, 0, place(action), "they meet no rule")
         .help("the kernel may be built without that ABI; a policy that names what is allowed refuses it");
     if options.arch.is_none() { reader.findings.loss(finding) } else { reader.findings.note(finding) }

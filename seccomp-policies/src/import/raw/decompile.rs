@@ -8,7 +8,7 @@ use crate::import::draft::{Draft, DraftRule};
 use crate::import::{Findings, Options, action as shared};
 use crate::language::{Condition, Diagnostic};
 use crate::prove::{Answer, Calls, Decisions, Space, condition_of};
-use crate::syscalls::{self, Arch, Syscall, X32_BIT};
+use crate::syscalls::{self, Arch, Syscall, X32_BIT, X32_NUMBERS};
 
 /// `AUDIT_ARCH_I386`, Linux `include/uapi/linux/audit.h`: the entry that people know besides their own.
 const I386: u32 = 0x4000_0003;
@@ -21,8 +21,9 @@ pub(super) fn draft(
     findings: &mut Findings,
 ) -> Draft {
     let arch = options.target();
-    let mut decompiler = Decompiler { program, decisions, arch, space: Space::new(), findings };
-    decompiler.check_other_architectures(options.arch.is_some());
+    let asked_for = options.arch.is_some();
+    let mut decompiler = Decompiler { program, decisions, arch, asked_for, space: Space::new(), findings };
+    decompiler.check_other_architectures();
     let otherwise = decompiler.otherwise();
     let fallback = decompiler.action(otherwise);
     let calls = syscalls::all(arch).iter();
@@ -34,13 +35,15 @@ struct Decompiler<'a> {
     program: &'a Program,
     decisions: &'a Decisions,
     arch: Arch,
+    /// Whether the architecture is the one that was asked for.
+    asked_for: bool,
     space: Space,
     findings: &'a mut Findings,
 }
 
 impl Decompiler<'_> {
     /// A policy ends the process of a call by another architecture's entry.
-    fn check_other_architectures(&mut self, asked_for: bool) {
+    fn check_other_architectures(&mut self) {
         let native = self.space.of_arch(self.arch.audit_value());
         let killed = self.decisions.with_effect(Action::KillProcess.into());
         let others = native.complement().without(&killed);
@@ -52,7 +55,7 @@ impl Decompiler<'_> {
             "a policy is for the calls of one architecture, here {}, and ends a process that uses another's entry",
             self.arch
         ));
-        if asked_for {
+        if self.asked_for {
             self.findings.note(finding);
         } else {
             self.findings.loss(finding);
@@ -64,18 +67,56 @@ impl Decompiler<'_> {
         let unnamed = self.unnamed();
         let most = unnamed.iter().max_by_key(|(_, ranges)| ranges.iter().map(width).sum::<u32>());
         let otherwise = most.map_or_else(|| Action::KillProcess.into(), |(answer, _)| *answer);
-        for (answer, ranges) in unnamed.iter().filter(|(answer, _)| *answer != otherwise) {
-            let first = ranges.first().map_or(0, |range| *range.start());
-            let title = if first >= X32_BIT {
-                format!("calls of the x32 ABI get `{answer}`, and others without a rule `{otherwise}`")
-            } else {
-                format!("number {first} gets `{answer}`, and {} has no call of that number", self.arch)
-            };
-            let finding =
-                self.whole(title, "the program").help("a policy has rules for calls that have a name");
-            self.findings.loss(finding);
+        for (answer, ranges) in &unnamed {
+            self.check_unnamed(*answer, ranges, otherwise);
         }
         otherwise
+    }
+
+    /// Says where numbers without a name get another answer than a policy gives them.
+    fn check_unnamed(&mut self, answer: Answer, ranges: &[RangeInclusive<u32>], otherwise: Answer) {
+        // As `Policy::beyond` has it.
+        if self.arch == Arch::X86_64 && otherwise == Action::Allow.into() {
+            let (x32, others) = parted(ranges, &X32_NUMBERS);
+            let differs = !x32.is_empty() && answer != Action::KillProcess.into();
+            if differs {
+                self.x32_differs(answer, otherwise);
+            }
+            let (skipped, others) = parted(&others, &(u32::MAX..=u32::MAX));
+            if !skipped.is_empty() && !differs && answer != otherwise {
+                let title = format!("number -1 gets `{answer}`, and `{otherwise}` here");
+                let finding = self.whole(title, "the program");
+                self.findings.note(finding.help("a tracer has the kernel skip a call by it, and it is none"));
+            }
+            self.others_differ(answer, &others, otherwise);
+        } else {
+            self.others_differ(answer, ranges, otherwise);
+        }
+    }
+
+    fn x32_differs(&mut self, answer: Answer, otherwise: Answer) {
+        let title = format!("calls of the x32 ABI get `{answer}`, and end the process here");
+        let finding = self.whole(title, "the program").help(
+            "a policy that allows what it does not name lets no call past its rules by a number that hides it",
+        );
+        if self.asked_for && answer == otherwise {
+            self.findings.note(finding);
+        } else {
+            self.findings.loss(finding);
+        }
+    }
+
+    fn others_differ(&mut self, answer: Answer, ranges: &[RangeInclusive<u32>], otherwise: Answer) {
+        let Some(first) = ranges.first().map(|range| *range.start()).filter(|_| answer != otherwise) else {
+            return;
+        };
+        let title = if first >= X32_BIT {
+            format!("calls of the x32 ABI get `{answer}`, and others without a rule `{otherwise}`")
+        } else {
+            format!("number {first} gets `{answer}`, and {} has no call of that number", self.arch)
+        };
+        let finding = self.whole(title, "the program").help("a policy has rules for calls that have a name");
+        self.findings.loss(finding);
     }
 
     /// The numbers without a name that get each answer, whatever the arguments.
@@ -166,6 +207,26 @@ impl Decompiler<'_> {
         let (source, span): (usize, Range<usize>) = self.program.whole();
         Diagnostic::error(title, source, span, label)
     }
+}
+
+/// The parts of ranges that lie in another one, and the parts beside it.
+fn parted(
+    ranges: &[RangeInclusive<u32>],
+    by: &RangeInclusive<u32>,
+) -> (Vec<RangeInclusive<u32>>, Vec<RangeInclusive<u32>>) {
+    let (mut inside, mut beside) = (Vec::new(), Vec::new());
+    for range in ranges {
+        let (first, last) = (*range.start(), *range.end());
+        let shared = first.max(*by.start())..=last.min(*by.end());
+        if shared.is_empty() {
+            beside.push(range.clone());
+            continue;
+        }
+        beside.extend((first < *shared.start()).then(|| first..=shared.start() - 1));
+        beside.extend((last > *shared.end()).then(|| shared.end() + 1..=last));
+        inside.push(shared);
+    }
+    (inside, beside)
 }
 
 /// How many numbers of a range are not those of the x32 ABI and beyond.

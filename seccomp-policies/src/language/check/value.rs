@@ -107,16 +107,13 @@ pub(super) fn verdict(source: usize, verdict: &Verdict, findings: &mut Vec<Diagn
 /// The error number behind `errno NAME`.
 fn errno(source: usize, errno: &ErrnoName, findings: &mut Vec<Diagnostic>) -> Option<u16> {
     match errno {
-        ErrnoName::Numbered(number) if (1..=MAX_ERRNO).contains(&number.value) => {
-            u16::try_from(number.value).ok()
-        }
+        ErrnoName::Numbered(number) if number.value <= MAX_ERRNO => u16::try_from(number.value).ok(),
         ErrnoName::Numbered(number) => {
             let title = format!("`{}` is not an error number", number.text);
-            findings.push(
-                Diagnostic::error(title, source, number.span.clone(), "out of range").help(format!(
-                    "the kernel's are 1 to {MAX_ERRNO}; better use a name, as in `errno EPERM`"
-                )),
-            );
+            findings
+                .push(Diagnostic::error(title, source, number.span.clone(), "out of range").help(format!(
+                "the kernel's are 1 to {MAX_ERRNO}, and 0 is success; better use a name, as in `errno EPERM`"
+            )));
             None
         }
         ErrnoName::Named(name) => {

@@ -21,7 +21,7 @@ const NO_REASON: &str = "no reason was given";
 /// meaning of it.
 ///
 /// A rule that decides nothing, which the language refuses, stands as a comment. Conditions may not alternate between
-/// `&&` and `||` more than 60 levels deep, and an error number must be 1 to 4095: the language has no more.
+/// `&&` and `||` more than 60 levels deep, and an error number must be 0 to 4095: the language has no more.
 pub fn write(policy: &Policy) -> String {
     let mut text = header(policy);
     for slot in &policy.slots {

@@ -1,6 +1,9 @@
 //! Programs read back into policies, and into tables where they are none.
 
+#[path = "../support/mod.rs"]
 mod support;
+
+mod x32;
 
 use std::path::Path;
 
