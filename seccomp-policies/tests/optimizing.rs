@@ -2,8 +2,6 @@
 
 mod support;
 
-use std::collections::{BTreeMap, BTreeSet};
-
 use proptest::prelude::*;
 use seccomp_policies::action::Action;
 use seccomp_policies::bpf::{Program, disassemble, interpret, is_cached};
@@ -14,6 +12,7 @@ use seccomp_policies::profile::Profile;
 use seccomp_policies::syscalls::{Arch, by_name};
 use support::arbitrary::{NUMBERS, policies, policies_of_numbers, policy, rule, test, unused_call};
 use support::cache::assert_cached_are_those_always_allowed;
+use support::longest_path::{deepest_argument_part, most};
 
 fn optimized(policy: &Policy) -> Program {
     optimize(policy, &Weights::default()).expect("it fits in a program")
@@ -139,22 +138,41 @@ proptest! {
     #[test]
     fn the_longest_path_is_logarithmic_in_the_number_of_intervals(policy in policies_of_numbers()) {
         let program = optimized(&policy);
-        let bound = bound(&policy, 1);
-        prop_assert!(program.longest_path() <= bound, "{} of {bound}", program.longest_path());
+        let most = most(&policy, 1);
+        prop_assert!(program.longest_path() <= most, "{} of {most}", program.longest_path());
+    }
+
+    #[test]
+    fn the_longest_path_is_no_longer_where_arguments_decide(policy in prop_oneof![neighbours(), policies()]) {
+        let program = optimized(&policy);
+        // A longer one may need steps on the way.
+        prop_assume!(program.len() <= 255);
+        let most = most(&policy, deepest_argument_part(&program));
+        prop_assert!(program.longest_path() <= most, "{} of {most}", program.longest_path());
     }
 }
 
-/// The longest path that there may be where `deepest` instructions decide after the number is known: three before the
-/// search, and a test for each bit that numbers the intervals.
-fn bound(policy: &Policy, deepest: usize) -> usize {
-    let mut actions: BTreeMap<u32, Action> = BTreeMap::new();
-    for rule in &policy.rules {
-        actions.entry(rule.call.number).or_insert(rule.action);
-    }
-    let at = |number: u32| actions.get(&number).copied().unwrap_or(policy.otherwise);
-    let starts: BTreeSet<u32> = actions.keys().flat_map(|number| [*number, number + 1]).collect();
-    let intervals = 1 + starts.into_iter().filter(|start| *start > 0 && at(*start) != at(start - 1)).count();
-    3 + intervals.next_power_of_two().trailing_zeros() as usize + deepest
+/// Policies of up to 60 neighbouring calls, each asked for a value of its own, or allowed, or not named.
+fn neighbours() -> impl Strategy<Value = Policy> {
+    let otherwise = prop::sample::select(vec![Action::Trap, Action::Errno(38), Action::Allow]);
+    let asked = (any::<bool>(), 0..30_u64, prop::sample::select(vec![Action::Allow, Action::Errno(1)]));
+    let calls = prop::collection::vec(prop::option::weighted(0.8, asked), 1..60);
+    (otherwise, calls).prop_map(|(otherwise, calls)| {
+        let rules = (0..).zip(calls).filter_map(|(index, asked)| {
+            let (deep, value, action) = asked?;
+            let value = test(0, Width::Bits32, Relation::Equal(value));
+            Some(rule(unused_call(index), if deep { value } else { Condition::Always }, action))
+        });
+        policy(otherwise, rules.collect())
+    })
+}
+
+#[test]
+fn two_calls_side_by_side_need_the_whole_bound() {
+    let policy = checked("role r\ntier filter\notherwise trap\nread: fd == 3 -- a\nwrite: fd == 4 -- b\n");
+    let program = optimized(&policy);
+    assert_eq!(deepest_argument_part(&program), 3);
+    assert_eq!((program.longest_path(), most(&policy, 3)), (3 + 2 + 3, 8));
 }
 
 #[test]

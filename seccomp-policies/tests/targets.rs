@@ -11,6 +11,7 @@ use seccomp_policies::language::Policy;
 use seccomp_policies::prove::Decisions;
 use seccomp_policies::syscalls::Arch;
 use support::cache::assert_cached_are_those_always_allowed;
+use support::longest_path::{deepest_argument_part, most};
 
 /// Length, mean and longest path that a policy's program may come to; the mean is over the calls whose arguments decide.
 struct Target {
@@ -84,6 +85,8 @@ fn policies_of_other_projects_come_to_no_more_instructions_than_their_targets() 
         assert!(measured.length <= *length, "{name}: {measured:?}");
         assert!(measured.mean.is_some_and(|measured| measured <= *mean), "{name}: {measured:?}");
         assert!(measured.longest <= *longest, "{name}: {measured:?}");
+        let deepest = deepest_argument_part(&optimized(policy));
+        assert!(measured.longest < most(policy, deepest), "{name}: {measured:?}");
         table.push_str(&row(name, measured));
     }
     insta::assert_snapshot!(table, @r"

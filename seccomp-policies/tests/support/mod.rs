@@ -5,6 +5,7 @@ pub mod aarch64;
 pub mod arbitrary;
 pub mod cache;
 pub mod kernel;
+pub mod longest_path;
 pub mod meaning;
 pub mod program;
 pub mod table;
