@@ -77,6 +77,14 @@ pub enum Error {
         /// The role that it is for.
         role: String,
     },
+    /// A role or a slot has a name that Rust does not take.
+    #[error("in {}, {source}", folder.display())]
+    Nameless {
+        /// The folder.
+        folder: PathBuf,
+        /// Which, and why.
+        source: embed::Nameless,
+    },
     /// The source cannot be written.
     #[error("cannot write {}: {source}", file.display())]
     Write {
@@ -142,8 +150,9 @@ impl Build {
         for (name, _) in policies.iter().flat_map(Proved::sources) {
             watch(&self.folder, name);
         }
+        let source = self.generate(&policies)?;
         let file = Path::new(&out).join(GENERATED);
-        fs::write(&file, embed::generate(&policies)).map_err(|source| Error::Write { file, source })
+        fs::write(&file, source).map_err(|source| Error::Write { file, source })
     }
 
     /// The source for one architecture, without a build script's surroundings: see [`embed::generate`].
@@ -151,7 +160,11 @@ impl Build {
     /// # Errors
     /// Every [`Error`] that lies in the folder and its policies.
     pub fn source(&self, arch: Arch) -> Result<String, Error> {
-        self.prove(arch).map(|policies| embed::generate(&policies))
+        self.generate(&self.prove(arch)?)
+    }
+
+    fn generate(&self, policies: &[Proved]) -> Result<String, Error> {
+        embed::generate(policies).map_err(|source| Error::Nameless { folder: self.folder.clone(), source })
     }
 
     fn prove(&self, arch: Arch) -> Result<Vec<Proved>, Error> {

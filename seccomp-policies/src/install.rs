@@ -87,9 +87,10 @@ fn advice(error: &io::Error) -> &'static str {
     }
 }
 
-/// Confines the calling thread to its policy. `on_violation` takes the place of the policy's `otherwise`.
+/// Confines the calling thread to its policy. `on_violation` takes the place of the policy's `otherwise`, unless it is
+/// [`OnViolation::AsWritten`].
 ///
-/// From here on the thread makes the calls that the policy allows, and every other ends as `on_violation` says. A
+/// From here on the thread makes the calls that the policy allows, and every other ends as is said there. A
 /// policy of the strict tier has no choice there: the kernel kills the thread. Such a thread must not return, since
 /// what a runtime does at the end of a thread is not among the four calls of strict mode.
 ///

@@ -64,7 +64,7 @@
 //! #       // RET ALLOW: the example of a filter that refuses nothing.
 //! #       const PROGRAM: &[Instruction] = &[Instruction { code: 6, jt: 0, jf: 0, k: 0x7fff_0000 }];
 //! #       const fn variants() -> Variants {
-//! #           Variants { trap: PROGRAM, kill: PROGRAM, errno: PROGRAM, log: PROGRAM }
+//! #           Variants { as_written: PROGRAM, trap: PROGRAM, kill: PROGRAM, errno: PROGRAM, log: PROGRAM }
 //! #       }
 //! #       pub static POLICY: Embedded = Embedded {
 //! #           role: "worker", sources: &[], slots: &[], calls: &[],
@@ -74,7 +74,7 @@
 //! }
 //!
 //! fn worker() -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
-//!     seccomp_policies::install(&policies::worker::POLICY, OnViolation::Errno)?;
+//!     seccomp_policies::install(&policies::worker::POLICY, OnViolation::AsWritten)?;
 //!     // From here on, whatever happens to this thread, it makes the calls of worker.policy alone.
 //!     Ok(())
 //! }

@@ -104,6 +104,16 @@ fn a_policy_in_a_file_of_another_name_fails() {
 }
 
 #[test]
+fn a_role_that_rust_has_no_name_for_fails_and_a_keyword_does_not() {
+    let role =
+        |name: &str| format!("role {name}\ntier filter\notherwise errno EPERM\nread: fd == 0 -- input\n");
+    assert_snapshot!(failure(&[("self.policy", &role("self"))]), @"in policies, no module of Rust can have the name of role `self`; give the role, and its file, a name of letters, digits and `_` that is not `self`, `Self`, `super` or `crate`");
+    let folder = folder(&[("loop.policy", &role("loop"))]);
+    let source = Build::new(folder.path()).source(Arch::X86_64).expect("it has a name");
+    assert!(source.contains("pub mod r#loop {"), "{source}");
+}
+
+#[test]
 fn a_folder_without_policies_fails_and_so_does_none() {
     assert_snapshot!(failure(&[("common/log.policy", LOG)]), @"there is no policy in policies; a thread role's policy is a file ROLE.policy in it");
     let missing = Build::new("no/such/folder").source(Arch::X86_64).expect_err("it is not there");

@@ -114,7 +114,7 @@ fn a_disagreement_names_the_call_and_both_answers() {
 fn generated_source_has_a_module_for_each_role_and_a_constant_for_each_slot() {
     let text = "role net\ntier filter\notherwise trap\nfd tap = 3 -- the \"tap\" \\ device\nfd queues = 4..6 -- queues\n\
                 read: fd == @tap -- a packet\nwrite: fd in @queues && count == 8 -- wake\n";
-    let source = generate(&[proved(text), proved(&text.replace("role net", "role other"))]);
+    let source = generate(&[proved(text), proved(&text.replace("role net", "role other"))]).expect("names");
     for part in [
         "pub mod net {",
         "pub mod other {",
@@ -132,13 +132,102 @@ fn generated_source_has_a_module_for_each_role_and_a_constant_for_each_slot() {
 
 #[test]
 fn a_policy_of_numbers_has_one_kind_of_program_and_a_strict_one_none() {
-    let bitmask = generate(&[proved("role a\ntier bitmask\notherwise trap\nread: -- input\n")]);
+    let bitmask =
+        generate(&[proved("role a\ntier bitmask\notherwise trap\nread: -- input\n")]).expect("names");
     assert!(bitmask.contains("Programs::Bitmask(") && !bitmask.contains("Programs::Filter"), "{bitmask}");
-    let strict = generate(&[proved("role a\ntier strict\notherwise kill\nread: -- input\n")]);
+    let strict = generate(&[proved("role a\ntier strict\notherwise kill\nread: -- input\n")]).expect("names");
     assert!(strict.contains("programs: Programs::Strict,") && !strict.contains("code:"), "{strict}");
 }
 
 #[test]
 fn without_policies_there_is_an_empty_list_of_them() {
-    assert!(generate(&[]).contains("pub static ALL: &[&::seccomp_policies::embed::Embedded] = &[];"));
+    assert!(
+        generate(&[])
+            .expect("names")
+            .contains("pub static ALL: &[&::seccomp_policies::embed::Embedded] = &[];")
+    );
+}
+
+#[test]
+fn a_policys_own_otherwise_has_a_program_and_one_that_is_a_choice_anyway_no_second() {
+    let source = |otherwise: &str| {
+        let text = format!("role a\ntier bitmask\notherwise {otherwise}\nread: -- input\n");
+        generate(&[proved(&text)]).expect("names")
+    };
+    let own = source("errno ENOSYS");
+    assert!(own.contains("const AS_WRITTEN: &[Instruction] = &["), "{own}");
+    assert!(own.contains("Variants { as_written: AS_WRITTEN, trap: TRAP,"), "{own}");
+    assert!(own.contains("k: 0x50026 }"), "{own}");
+    for (otherwise, name) in [("trap", "TRAP"), ("kill", "KILL"), ("errno EPERM", "ERRNO"), ("log", "LOG")] {
+        let source = source(otherwise);
+        assert!(!source.contains("AS_WRITTEN"), "{source}");
+        assert!(source.contains(&format!("Variants {{ as_written: {name}, trap: TRAP,")), "{source}");
+    }
+}
+
+#[test]
+fn names_that_cannot_stand_in_rust_are_refused_with_what_to_do() {
+    let refused = |policies: &[&str]| {
+        let proved: Vec<Proved> = policies.iter().map(|text| proved(text)).collect();
+        generate(&proved).expect_err("no Rust").to_string()
+    };
+    let role = |name: &str| format!("role {name}\ntier filter\notherwise trap\nread: fd == 3 -- input\n");
+    for name in ["self", "Self", "super", "crate", "_"] {
+        let message = refused(&[&role(name)]);
+        assert!(
+            message.starts_with(&format!("no module of Rust can have the name of role `{name}`; ")),
+            "{message}"
+        );
+    }
+    insta::assert_snapshot!(refused(&[&role("self")]), @"no module of Rust can have the name of role `self`; give the role, and its file, a name of letters, digits and `_` that is not `self`, `Self`, `super` or `crate`");
+    insta::assert_snapshot!(refused(&[&role("net"), &role("net")]), @"roles `net` and `net` would both be the module `net`; give one of them another name");
+    let slots = "role a\ntier filter\notherwise trap\nfd tap = 3 -- a\nfd Tap = 4 -- b\nread: fd in {@tap, @Tap} -- input\n";
+    insta::assert_snapshot!(refused(&[slots]), @"slots `tap` and `Tap` of role `a` would both be the constant `TAP`; give one of them another name");
+}
+
+/// What the generated source takes of this crate, without its own dependencies.
+const CRATE: &str = "
+#![allow(dead_code)]
+extern crate self as seccomp_policies;
+pub mod embed {
+    pub struct Instruction { pub code: u16, pub jt: u8, pub jf: u8, pub k: u32 }
+    pub struct Variants {
+        pub as_written: &'static [Instruction], pub trap: &'static [Instruction], pub kill: &'static [Instruction],
+        pub errno: &'static [Instruction], pub log: &'static [Instruction],
+    }
+    pub enum Programs { Strict, Bitmask(Variants), Filter { filter: Variants, bitmask: Variants } }
+    pub struct EmbeddedSlot {
+        pub name: &'static str, pub first: u32, pub last: u32, pub reason: &'static str,
+    }
+    pub struct Embedded {
+        pub role: &'static str, pub sources: &'static [(&'static str, &'static str)], pub programs: Programs,
+        pub slots: &'static [EmbeddedSlot], pub calls: &'static [(u32, &'static str)],
+    }
+}
+";
+
+#[test]
+fn every_keyword_of_rust_is_the_name_of_a_role_that_compiles() {
+    let keywords = "abstract as async await become box break const continue do dyn else enum extern false final fn for \
+                    gen if impl in let loop macro match mod move mut override priv pub ref return static struct trait \
+                    true try type typeof unsafe unsized use virtual where while yield union default raw safe auto";
+    let policy = |role: &str| {
+        let text = format!(
+            "role {role}\ntier bitmask\notherwise errno ENOSYS\nfd self = 3 -- a\nfd fn = 4..6 -- b\nread: -- input\n"
+        );
+        proved(&text)
+    };
+    let policies: Vec<Proved> = keywords.split_whitespace().map(policy).collect();
+    let source = generate(&policies).expect("each has a name");
+    assert!(source.contains("pub mod r#loop {") && source.contains("&r#loop::POLICY"), "{source}");
+    let folder = tempfile::tempdir().expect("there is a temporary folder");
+    let file = folder.path().join("policies.rs");
+    std::fs::write(&file, format!("{CRATE}\n{source}")).expect("it can be written");
+    let rustc = std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
+    let output = std::process::Command::new(rustc)
+        .args(["--edition=2024", "--crate-type=lib", "--emit=metadata", "--out-dir"])
+        .args([folder.path(), &file])
+        .output()
+        .expect("the compiler that made this test runs");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
 }

@@ -29,7 +29,8 @@ fn program(rules: &str) -> &'static [Instruction] {
 /// A policy that allows all but these rules, whatever the choice on violations.
 fn embedded(rules: &str) -> Embedded {
     let program = program(rules);
-    let variants = || Variants { trap: program, kill: program, errno: program, log: program };
+    let variants =
+        || Variants { as_written: program, trap: program, kill: program, errno: program, log: program };
     let programs = Programs::Filter { filter: variants(), bitmask: variants() };
     Embedded { role: "test", sources: &[], programs, slots: &[], calls: &[] }
 }
@@ -41,6 +42,11 @@ fn without_getcwd() -> Embedded {
 
 const STRICT: Embedded =
     Embedded { role: "console", sources: &[], programs: Programs::Strict, slots: &[], calls: &[] };
+
+/// The program of a policy that allows all but `getcwd`, to which it answers this.
+fn answering(action: &str) -> &'static [Instruction] {
+    program(&format!("getcwd: {action} -- the call that these tests look at"))
+}
 
 fn getcwd() -> Result<(), Option<i32>> {
     env::current_dir().map(drop).map_err(|error| error.raw_os_error())
@@ -78,6 +84,30 @@ fn a_policy_holds_the_thread_that_installs_it_and_threads_that_it_starts() {
     let refused = Err(Some(libc::EACCES));
     assert_eq!(confined.join().expect("it ends"), (refused, refused));
     assert_eq!(getcwd(), Ok(()));
+}
+
+#[test]
+fn each_choice_installs_a_program_of_its_own_and_one_is_the_policys() {
+    let variants = || Variants {
+        as_written: answering("errno ENOSYS"),
+        trap: answering("errno EIO"),
+        kill: answering("errno EAGAIN"),
+        errno: answering("errno EPERM"),
+        log: answering("errno ENOENT"),
+    };
+    let programs = Programs::Filter { filter: variants(), bitmask: variants() };
+    let policy: &Embedded =
+        Box::leak(Box::new(Embedded { role: "test", sources: &[], programs, slots: &[], calls: &[] }));
+    for (choice, error) in
+        OnViolation::ALL.into_iter().zip([libc::ENOSYS, libc::EIO, libc::EAGAIN, libc::EPERM, libc::ENOENT])
+    {
+        let confined = thread::spawn(move || {
+            install(policy, choice).expect("the kernel takes it");
+            getcwd()
+        });
+        assert_eq!(confined.join().expect("it ends"), Err(Some(error)), "{choice:?}");
+    }
+    assert_eq!(OnViolation::default(), OnViolation::AsWritten);
 }
 
 #[test]
@@ -161,7 +191,7 @@ fn what_the_kernel_refuses_is_said_with_the_cause_and_a_way_out() {
         install_program(program("seccomp: errno EPERM -- the last filter")).expect("the kernel takes it");
         install(&without_getcwd(), OnViolation::Errno).expect_err("the filter refuses another")
     });
-    assert_snapshot!(under_another.join().expect("it ends"), @"the kernel did not take a seccomp filter of 10 instructions: Operation not permitted (os error 1); a filter that the thread is under already refuses seccomp(2): install this one first, or allow the call there");
+    assert_snapshot!(under_another.join().expect("it ends"), @"the kernel did not take a seccomp filter of 14 instructions: Operation not permitted (os error 1); a filter that the thread is under already refuses seccomp(2): install this one first, or allow the call there");
     let under_many = thread::spawn(|| -> Error {
         let long = vec![Instruction { code: 6, jt: 0, jf: 0, k: libc::SECCOMP_RET_ALLOW }; MAX_INSTRUCTIONS];
         (0..).find_map(|_| install_program(&long).err()).expect("there is a limit")

@@ -87,11 +87,11 @@ fn every_row_of_a_roles_table_is_what_its_policy_says() {
 fn every_row_of_a_roles_table_is_what_its_programs_answer_whatever_the_choice() {
     for policy in FILTERED.map(role) {
         for choice in OnViolation::ALL {
-            let variant = with_otherwise(&policy, choice.otherwise());
+            let variant = with_otherwise(&policy, choice.otherwise(policy.otherwise));
             let program = reference(&variant).unwrap();
             let numbers = bitmask(&variant).unwrap();
             for row in rows(&policy) {
-                let expected = row.verdict.unwrap_or(choice.otherwise());
+                let expected = row.verdict.unwrap_or(choice.otherwise(policy.otherwise));
                 let answer = |program: &seccomp_policies::bpf::Program| {
                     Action::from_return_value(interpret(program.instructions(), &row.call).unwrap().value)
                 };
@@ -174,7 +174,7 @@ fn the_kernel_refuses_every_call_that_a_role_may_not_make() {
 fn the_kernel_ends_a_role_that_makes_a_32_bit_call_whatever_the_choice() {
     for policy in FILTERED.map(role) {
         for choice in OnViolation::ALL {
-            let variant = with_otherwise(&policy, choice.otherwise());
+            let variant = with_otherwise(&policy, choice.otherwise(policy.otherwise));
             for program in [reference(&variant).unwrap(), bitmask(&variant).unwrap()] {
                 let signal = signal_under(program.instructions(), getpid_of_i386);
                 assert_eq!(signal, Some(libc::SIGSYS), "{} {choice:?}", policy.role);

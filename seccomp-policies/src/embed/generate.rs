@@ -2,6 +2,7 @@
 
 use std::fmt::{self, Display, Formatter};
 
+use super::name::{self, Nameless};
 use super::prove::{ByViolation, Compiled, Proved};
 use crate::bpf::Program;
 use crate::language::Slot;
@@ -14,31 +15,38 @@ const ALLOW: &str = "#[allow(dead_code, unreachable_pub, clippy::doc_markdown, c
 /// `pub static POLICY: Embedded` and `pub mod slot`, the constants of its descriptor slots (a `RawFd`, or a
 /// `RangeInclusive<RawFd>` for a range); and `pub static ALL: &[&Embedded]`.
 ///
-/// The file that includes it needs the crates `std` and `seccomp_policies`. The roles' names differ.
-pub fn generate(policies: &[Proved]) -> String {
-    let modules = policies.iter().map(|proved| RoleModule(proved).to_string());
-    let all: Vec<_> =
-        policies.iter().map(|proved| format!("&{}::POLICY", identifier(proved.role()))).collect();
+/// The file that includes it needs the crates `std` and `seccomp_policies`. A role that is named as a keyword, like
+/// `loop`, has the module `r#loop`.
+///
+/// # Errors
+/// [`Nameless`] for roles and slots whose names cannot stand in Rust, or not beside each other.
+pub fn generate(policies: &[Proved]) -> Result<String, Nameless> {
+    let modules = name::modules(policies)?;
+    let all: Vec<_> = modules.iter().map(|(module, _)| format!("&{module}::POLICY")).collect();
     let all = format!(
         "/// Every embedded policy.\n{ALLOW}\npub static ALL: &[&::seccomp_policies::embed::Embedded] = &[{}];\n",
         all.join(", ")
     );
-    modules.chain([all]).collect()
+    let modules = modules.into_iter().map(|(module, proved)| {
+        let slots = name::constants(&proved.policy)?;
+        Ok(RoleModule { module, proved, slots }.to_string())
+    });
+    modules.chain([Ok(all)]).collect()
 }
 
-/// A name of the policy language as a Rust identifier.
-fn identifier(name: &str) -> String {
-    name.replace(['-', '.'], "_")
+/// A role's policy and its names in Rust.
+struct RoleModule<'a> {
+    module: String,
+    proved: &'a Proved,
+    slots: Vec<(String, &'a Slot)>,
 }
-
-struct RoleModule<'a>(&'a Proved);
 
 impl Display for RoleModule<'_> {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        let Proved { policy, sources, compiled } = self.0;
+        let Proved { policy, sources, compiled } = self.proved;
         writeln!(f, "#[doc = {:?}]", format!("The policy of role `{}`.", policy.role))?;
         writeln!(f, "{ALLOW}")?;
-        writeln!(f, "pub mod {} {{", identifier(&policy.role))?;
+        writeln!(f, "pub mod {} {{", self.module)?;
         writeln!(f, "    #[allow(unused_imports, reason = \"strict mode has no programs\")]")?;
         writeln!(
             f,
@@ -58,18 +66,17 @@ impl Display for RoleModule<'_> {
             )?;
         }
         writeln!(f, "        ],")?;
-        writeln!(f, "        calls: &{:?},", self.0.allowed_calls().into_iter().collect::<Vec<_>>())?;
+        writeln!(f, "        calls: &{:?},", self.proved.allowed_calls().into_iter().collect::<Vec<_>>())?;
         writeln!(f, "    }};")?;
         writeln!(f, "    /// The role's descriptor slots.")?;
         writeln!(f, "    pub mod slot {{")?;
-        policy.slots.iter().try_for_each(|slot| write_slot(f, slot))?;
+        self.slots.iter().try_for_each(|(name, slot)| write_slot(f, name, slot))?;
         writeln!(f, "    }}")?;
         writeln!(f, "}}")
     }
 }
 
-fn write_slot(f: &mut Formatter<'_>, slot: &Slot) -> fmt::Result {
-    let name = identifier(&slot.name).to_uppercase();
+fn write_slot(f: &mut Formatter<'_>, name: &str, slot: &Slot) -> fmt::Result {
     let Slot { first, last, .. } = slot;
     writeln!(f, "        #[doc = {:?}]", slot.reason)?;
     if first == last {
@@ -100,18 +107,27 @@ struct VariantsExpression<'a>(&'a ByViolation);
 
 impl Display for VariantsExpression<'_> {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        let [trap, kill, errno, log] = self.0;
-        f.write_str("Variants {\n")?;
-        for (name, program) in [("trap", trap), ("kill", kill), ("errno", errno), ("log", log)] {
-            writeln!(f, "            {name}: &[")?;
-            write_instructions(f, program)?;
-            writeln!(f, "            ],")?;
-        }
+        let [as_written, trap, kill, errno, log] = self.0;
+        let chosen = [("TRAP", trap), ("KILL", kill), ("ERRNO", errno), ("LOG", log)];
+        f.write_str("{\n")?;
+        chosen.iter().try_for_each(|(name, program)| write_program(f, name, program))?;
+        // Most policies say what is one of the choices anyway; that program is not embedded twice.
+        let as_written = if let Some((name, _)) = chosen.iter().find(|(_, program)| *program == as_written) {
+            name
+        } else {
+            write_program(f, "AS_WRITTEN", as_written)?;
+            "AS_WRITTEN"
+        };
+        writeln!(
+            f,
+            "            Variants {{ as_written: {as_written}, trap: TRAP, kill: KILL, errno: ERRNO, log: LOG }}"
+        )?;
         f.write_str("        }")
     }
 }
 
-fn write_instructions(f: &mut Formatter<'_>, program: &Program) -> fmt::Result {
+fn write_program(f: &mut Formatter<'_>, name: &str, program: &Program) -> fmt::Result {
+    writeln!(f, "            const {name}: &[Instruction] = &[")?;
     program.instructions().iter().try_for_each(|instruction| {
         let crate::bpf::Instruction { code, jt, jf, k } = instruction;
         writeln!(
@@ -119,5 +135,6 @@ fn write_instructions(f: &mut Formatter<'_>, program: &Program) -> fmt::Result {
             "                Instruction \
              {{ code: {code:#04x}, jt: {jt}, jf: {jf}, k: {k:#x} }},"
         )
-    })
+    })?;
+    writeln!(f, "            ];")
 }

@@ -6,10 +6,14 @@
 #[cfg(feature = "toolchain")]
 mod generate;
 #[cfg(feature = "toolchain")]
+mod name;
+#[cfg(feature = "toolchain")]
 mod prove;
 
 #[cfg(feature = "toolchain")]
 pub use generate::generate;
+#[cfg(feature = "toolchain")]
+pub use name::Nameless;
 #[cfg(feature = "toolchain")]
 pub use prove::{Error, Proved, prove};
 /// One instruction, `struct sock_filter` (Linux `include/uapi/linux/filter.h`).
@@ -22,12 +26,14 @@ use crate::tier::Tier;
 /// `include/uapi/linux/bpf_common.h`.
 pub const MAX_INSTRUCTIONS: usize = 4096;
 
-/// What a program does with a call that no rule speaks of, in place of the policy's `otherwise`: the choices
-/// that are compiled in.
+/// What a program does with a call that no rule speaks of: what its policy says, or one of the choices that are
+/// compiled in to take the place of that.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum OnViolation {
-    /// SIGSYS, so that the program can report it.
+    /// What `otherwise` says in the policy.
     #[default]
+    AsWritten,
+    /// SIGSYS, so that the program can report it.
     Trap,
     /// The kernel ends the process.
     Kill,
@@ -39,11 +45,12 @@ pub enum OnViolation {
 
 impl OnViolation {
     /// Each of them.
-    pub const ALL: [Self; 4] = [Self::Trap, Self::Kill, Self::Errno, Self::Log];
+    pub const ALL: [Self; 5] = [Self::AsWritten, Self::Trap, Self::Kill, Self::Errno, Self::Log];
 
-    /// The `otherwise` that it stands for.
-    pub fn otherwise(self) -> Action {
+    /// The `otherwise` that it stands for, in a policy that says `written`.
+    pub fn otherwise(self, written: Action) -> Action {
         match self {
+            Self::AsWritten => written,
             Self::Trap => Action::Trap,
             Self::Kill => Action::KillProcess,
             Self::Errno => Action::Errno(u16::try_from(libc::EPERM).expect("error numbers are small")),
@@ -55,6 +62,8 @@ impl OnViolation {
 /// One policy's programs, one for each [`OnViolation`]. None is empty: the build checked each.
 #[derive(Debug)]
 pub struct Variants {
+    /// The policy's own `otherwise`
+    pub as_written: &'static [Instruction],
     /// `otherwise trap`
     pub trap: &'static [Instruction],
     /// `otherwise kill`
@@ -69,6 +78,7 @@ impl Variants {
     /// The program of this choice.
     pub const fn get(&self, on_violation: OnViolation) -> &'static [Instruction] {
         match on_violation {
+            OnViolation::AsWritten => self.as_written,
             OnViolation::Trap => self.trap,
             OnViolation::Kill => self.kill,
             OnViolation::Errno => self.errno,

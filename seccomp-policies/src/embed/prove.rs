@@ -109,9 +109,13 @@ fn by_violation(
     policy: &Policy,
     compile: impl Fn(&Policy) -> Result<Program, Error>,
 ) -> Result<ByViolation, Error> {
-    let compile = |choice: OnViolation| compile(&with_otherwise(policy, choice.otherwise()));
-    let [trap, kill, errno, log] = OnViolation::ALL.map(compile);
-    Ok([trap?, kill?, errno?, log?])
+    let written = compile(policy)?;
+    let chosen = |choice: OnViolation| match choice.otherwise(policy.otherwise) {
+        otherwise if otherwise == policy.otherwise => Ok(written.clone()),
+        otherwise => compile(&with_otherwise(policy, otherwise)),
+    };
+    let [as_written, trap, kill, errno, log] = OnViolation::ALL.map(chosen);
+    Ok([as_written?, trap?, kill?, errno?, log?])
 }
 
 fn checked(

@@ -36,7 +36,8 @@ pub(crate) fn checked(embedded: &Embedded, on_violation: OnViolation) -> Policy 
     let (root, _) = embedded.sources[0];
     let checked = language::check_sources(root, embedded.sources, Arch::X86_64)
         .unwrap_or_else(|diagnostics| panic!("{}", diagnostics.render(false)));
-    Policy { otherwise: on_violation.otherwise(), ..checked.policy }
+    let otherwise = on_violation.otherwise(checked.policy.otherwise);
+    Policy { otherwise, ..checked.policy }
 }
 
 /// The programs of a filter policy for a tier.

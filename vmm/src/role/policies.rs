@@ -27,7 +27,7 @@ mod tests {
             let weights = Weights::CacheAware(profile.as_ref());
             let Programs::Filter { filter, bitmask: numbers } = &embedded.programs else { continue };
             for choice in OnViolation::ALL {
-                let variant = with_otherwise(&policy, choice.otherwise());
+                let variant = with_otherwise(&policy, choice.otherwise(policy.otherwise));
                 assert_eq!(filter.get(choice), optimize(&variant, &weights).unwrap().instructions());
                 assert_eq!(numbers.get(choice), bitmask(&variant).unwrap().instructions());
             }

@@ -11,14 +11,14 @@ pub(crate) struct Options {
     pub(crate) address: String,
     /// Whether workers serve any file of the machine.
     pub(crate) bug: bool,
-    /// What the kernel does with a call that a thread may not make.
+    /// What the kernel does with a call that a thread may not make: what its policy says, unless asked otherwise.
     pub(crate) on_violation: OnViolation,
 }
 
 impl Options {
     pub(crate) fn parse(mut arguments: impl Iterator<Item = String>) -> Result<Self, String> {
         let mut options =
-            Self { address: "127.0.0.1:8080".to_owned(), bug: false, on_violation: OnViolation::Errno };
+            Self { address: "127.0.0.1:8080".to_owned(), bug: false, on_violation: OnViolation::AsWritten };
         while let Some(argument) = arguments.next() {
             match argument.as_str() {
                 "--bug" => options.bug = true,

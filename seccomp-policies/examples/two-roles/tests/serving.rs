@@ -96,10 +96,18 @@ fn a_worker_that_opens_a_file_is_refused_and_says_so() {
     let server = Server::start(&["--bug"]);
     let answer = server.get(&secret.0);
     assert!(answer.starts_with("HTTP/1.1 500 Internal Server Error\r\n"), "{answer}");
-    let message = format!("cannot open {}: Operation not permitted (os error 1)\n", secret.0);
+    // `otherwise errno EACCES` in worker.policy.
+    let message = format!("cannot open {}: Permission denied (os error 13)\n", secret.0);
     assert!(answer.ends_with(&message), "{answer}");
     assert!(server.get("/").starts_with("HTTP/1.1 200 OK\r\n"), "the worker goes on");
     assert_eq!(server.messages(), format!("two-roles: {message}"));
+}
+
+#[test]
+fn another_choice_takes_the_place_of_what_the_policy_says() {
+    let secret = Secret::new("choice");
+    let answer = Server::start(&["--bug", "--on-violation", "errno"]).get(&secret.0);
+    assert!(answer.ends_with("Operation not permitted (os error 1)\n"), "{answer}");
 }
 
 #[test]

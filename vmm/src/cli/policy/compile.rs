@@ -159,7 +159,7 @@ pub(super) fn run(args: &Args) -> Result<Outcome, Error> {
     }
     let mut policy = input::one(&args.file, imported.policies)?;
     if let Some(choice) = args.on_violation {
-        policy = with_otherwise(&policy, embed::OnViolation::from(choice).otherwise());
+        policy = with_otherwise(&policy, embed::OnViolation::from(choice).otherwise(policy.otherwise));
     }
     let bytes = compiled(args, &policy, imported.profile.as_ref())?;
     output::deliver(args.output.as_deref(), &bytes)?;
