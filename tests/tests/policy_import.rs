@@ -186,3 +186,23 @@ fn programs_are_written_for_c_and_rust() {
     assert!(compiled("header").contains("static const struct sock_filter vcpu_filter["));
     assert!(compiled("rust").contains("pub static VCPU_FILTER: [libc::sock_filter;"));
 }
+
+#[test]
+fn a_policy_names_files_of_its_own_folder_and_of_a_root() {
+    let folder = folder(&[]);
+    for (name, text) in [
+        ("own/r.policy", "role r\ntier filter\notherwise trap\ninclude \"../shared/clock.policy\"\n"),
+        ("shared/clock.policy", "gettid: -- logs\n"),
+    ] {
+        let path = folder.path().join(name);
+        fs::create_dir(path.parent().expect("a folder")).expect("the folder takes another");
+        fs::write(path, text).expect("the folder takes a file");
+    }
+    let (code, output, errors) = run(&mut policy(folder.path(), &["check", "own/r.policy"]));
+    let message = "cannot read `../shared/clock.policy`: it lies outside of the folders that may be read\n --> own/r.policy:4:9\n";
+    assert_eq!(code, 1, "{errors}");
+    assert!(output.contains(message) || errors.contains(message), "{output}{errors}");
+    let (code, output, errors) =
+        run(&mut policy(folder.path(), &["check", "--root", "shared", "own/r.policy"]));
+    assert_eq!(code, 0, "{output}{errors}");
+}
