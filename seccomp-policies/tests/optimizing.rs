@@ -261,3 +261,21 @@ fn a_measure_counts_length_mean_longest_path_and_cached_calls() {
     assert_eq!(without_arguments.cached, 4);
     assert!(mean > without_arguments.mean);
 }
+
+/// Rules for one call of which two arguments decide with each other, in so many ways.
+fn pairs(ways: usize, condition: impl Fn(usize) -> String) -> Result<Program, Error> {
+    let rules: String = (0..ways).map(|way| format!("read: {} -- a way\n", condition(way))).collect();
+    let policy = checked(&format!("role pairs\ntier filter\notherwise trap\n{rules}"));
+    optimize(&policy, &Weights::default())
+}
+
+#[test]
+fn a_hundred_pairs_of_values_fit_and_bits_that_decide_in_millions_of_ways_are_an_error() {
+    let values = pairs(100, |way| format!("fd == {} && count == {}", 3 * way, 1000 - 7 * way));
+    assert!(values.expect("people may have so many").len() < 1000);
+    let bits = pairs(12, |way| {
+        let bit = 1 << way;
+        format!("(buf & {bit}) == {bit} && (count & {bit}) == {bit}")
+    });
+    assert!(matches!(&bits, Err(Error::TooComplicated { role }) if role == "pairs"), "{bits:?}");
+}

@@ -70,6 +70,15 @@ pub enum Error {
         /// The most that there may be.
         limit: usize,
     },
+    /// More work than any policy is worth, for the optimizing backend.
+    #[error(
+        "the rules of role `{role}` are too complicated together to be compiled: some call's arguments are asked for too \
+         many bits and values that decide with each other; test fewer arguments in one rule, or ranges instead of bits"
+    )]
+    TooComplicated {
+        /// The role.
+        role: String,
+    },
     /// Seccompiler could not compile the rules.
     #[error("seccompiler could not compile the rules of role `{role}`: {source}")]
     Seccompiler {

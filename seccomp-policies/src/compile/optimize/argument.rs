@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::rc::Rc;
 
-use super::function::{FunctionId, Functions};
+use super::function::{FunctionId, Functions, TooComplicated};
 use super::sample::Sample;
 use super::sets;
 use super::split::{Split, Values};
@@ -15,6 +15,9 @@ use crate::compile::search::{Cost, Goal, Problem, Tree};
 /// word that leaves the fewest cases comes next.
 const SEARCHED_WORDS: usize = 4;
 const SEARCHED_FUNCTIONS: usize = 4000;
+
+/// Once functions were asked so often what is left of them, the words are taken as they come.
+const SEARCHED_QUESTIONS: usize = 1 << 14;
 
 /// What decides a function.
 #[derive(Clone, Copy, Debug)]
@@ -54,47 +57,72 @@ impl<'a> Planner<'a> {
     }
 
     /// The cheapest part for the function, all samples coming to it.
-    pub(super) fn plan(&mut self, function: FunctionId) -> Part {
+    ///
+    /// # Errors
+    /// [`TooComplicated`]
+    pub(super) fn plan(&mut self, function: FunctionId) -> Result<Part, TooComplicated> {
         self.part(function, (0..self.samples.len()).collect())
     }
 
-    fn part(&mut self, function: FunctionId, samples: Vec<usize>) -> Part {
+    fn part(&mut self, function: FunctionId, samples: Vec<usize>) -> Result<Part, TooComplicated> {
         if let Some(action) = self.functions.constant(function) {
             let node = self.graph.add(Node::Return(action));
-            return Part { node, weighted: self.weight(&samples), size: 0 };
+            return Ok(Part { node, weighted: self.weight(&samples), size: 0 });
         }
         let key = (function, samples);
         if let Some(part) = self.parts.get(&key) {
-            return *part;
+            return Ok(*part);
         }
-        let words = self.words(function, &key.1);
-        let parts: Vec<Part> =
-            words.into_iter().map(|word| self.beginning_with(word, function, &key.1)).collect();
+        let words = self.words(function, &key.1)?;
+        let parts: Vec<Part> = words
+            .into_iter()
+            .map(|word| self.beginning_with(word, function, &key.1))
+            .collect::<Result<_, _>>()?;
         let total = |part: &Part| self.total(*part);
         let best = parts.into_iter().min_by(|left, right| total(left).total_cmp(&total(right)));
         let best = best.expect("a function that is not constant depends on a word");
         self.parts.insert(key, best);
-        best
+        Ok(best)
     }
 
     /// The words that may come first.
-    fn words(&mut self, function: FunctionId, samples: &[usize]) -> Vec<Word> {
+    fn words(&mut self, function: FunctionId, samples: &[usize]) -> Result<Vec<Word>, TooComplicated> {
         let words: Vec<Word> = self.functions.words(function).iter().copied().collect();
-        if words.len() <= SEARCHED_WORDS && self.functions.len() < SEARCHED_FUNCTIONS {
-            return words;
+        let is_searched =
+            self.functions.len() < SEARCHED_FUNCTIONS && self.functions.questions() < SEARCHED_QUESTIONS;
+        if words.len() <= SEARCHED_WORDS && is_searched {
+            return Ok(words);
         }
-        let fewest = words.into_iter().min_by_key(|word| self.split(function, *word, samples).rest.len());
-        fewest.into_iter().collect()
+        if self.functions.questions() >= SEARCHED_QUESTIONS {
+            return Ok(words.into_iter().take(1).collect());
+        }
+        let cases = |word| Ok((self.split(function, word, samples)?.rest.len(), word));
+        let counted: Vec<(usize, Word)> = words.into_iter().map(cases).collect::<Result<_, _>>()?;
+        Ok(counted.into_iter().min().map(|(_, word)| word).into_iter().collect())
     }
 
-    fn split(&mut self, function: FunctionId, word: Word, samples: &[usize]) -> Split {
+    fn split(
+        &mut self,
+        function: FunctionId,
+        word: Word,
+        samples: &[usize],
+    ) -> Result<Split, TooComplicated> {
         Split::new(self.functions, function, word, &self.asked.of(word), (self.samples, samples))
     }
 
-    fn beginning_with(&mut self, word: Word, function: FunctionId, samples: &[usize]) -> Part {
-        let split = self.split(function, word, samples);
-        let parts: Vec<Part> =
-            split.rest.iter().zip(split.samples).map(|(rest, samples)| self.part(*rest, samples)).collect();
+    fn beginning_with(
+        &mut self,
+        word: Word,
+        function: FunctionId,
+        samples: &[usize],
+    ) -> Result<Part, TooComplicated> {
+        let split = self.split(function, word, samples)?;
+        let parts: Vec<Part> = split
+            .rest
+            .iter()
+            .zip(split.samples)
+            .map(|(rest, samples)| self.part(*rest, samples))
+            .collect::<Result<_, _>>()?;
         let nodes: Vec<NodeId> = parts.iter().map(|part| part.node).collect();
         let depths: Vec<usize> = nodes.iter().map(|node| self.graph.depth(*node)).collect();
         let (test, cost) = self.test(&split.values, &depths);
@@ -105,13 +133,13 @@ impl<'a> Planner<'a> {
         let mut distinct = parts.clone();
         distinct.sort_by_key(|part| part.node);
         distinct.dedup_by_key(|part| part.node);
-        Part {
+        Ok(Part {
             node: self.graph.add(Node::Load { offset: word.offset(), next }),
             weighted: self.weight(samples)
                 + cost.weighted
                 + parts.iter().map(|part| part.weighted).sum::<f64>(),
             size: 1 + cost.tests + distinct.iter().map(|part| part.size).sum::<usize>(),
-        }
+        })
     }
 
     fn test(&self, values: &Values, depths: &[usize]) -> (Test, Cost) {

@@ -5,7 +5,7 @@ use std::ops::RangeInclusive;
 
 use super::Weights;
 use super::argument::Planner;
-use super::function::{Function, FunctionId, Functions};
+use super::function::{Function, FunctionId, Functions, TooComplicated};
 use super::sample::{Sample, allowed};
 use super::word::Asked;
 use crate::action::Action;
@@ -35,7 +35,15 @@ struct Alike {
 }
 
 /// Plans the part of every call that the policy speaks of.
-pub(super) fn plan(policy: &Policy, weights: &Weights, graph: &mut Graph, goal: Goal) -> Calls {
+///
+/// # Errors
+/// [`TooComplicated`]
+pub(super) fn plan(
+    policy: &Policy,
+    weights: &Weights,
+    graph: &mut Graph,
+    goal: Goal,
+) -> Result<Calls, TooComplicated> {
     let mut functions = Functions::default();
     let alike = by_function(policy, weights, &mut functions);
     let otherwise = graph.add(Node::Return(policy.otherwise));
@@ -45,11 +53,11 @@ pub(super) fn plan(policy: &Policy, weights: &Weights, graph: &mut Graph, goal: 
         calls.beyond = Some((numbers, calls.outcome(killed)));
     }
     for (function, Alike { numbers, asked, samples }) in alike {
-        let part = Planner::new(&mut functions, graph, &asked, &samples, goal).plan(function);
+        let part = Planner::new(&mut functions, graph, &asked, &samples, goal).plan(function)?;
         let outcome = calls.outcome(part.node);
         calls.numbers.extend(numbers.into_iter().map(|(number, weight)| (number, (outcome, weight))));
     }
-    calls
+    Ok(calls)
 }
 
 impl Calls {

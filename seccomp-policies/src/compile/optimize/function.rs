@@ -65,6 +65,14 @@ fn add(by_action: &mut BTreeMap<Action, Calls>, action: Action, calls: Calls) {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(super) struct FunctionId(usize);
 
+/// How many functions may be asked for what is left of them once a word is known, before the policy is given up: ten
+/// times what the largest policies known take. What asks for more is made for that, or hardly fits in a program.
+const MAX_QUESTIONS: usize = 1 << 16;
+
+/// More work than any policy is worth.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct TooComplicated;
+
 /// Every function met while compiling, each once.
 #[derive(Default)]
 pub(super) struct Functions {
@@ -97,14 +105,30 @@ impl Functions {
     }
 
     /// What is left to decide where a word is known to be this.
-    pub(super) fn with(&mut self, id: FunctionId, word: Word, value: u32) -> FunctionId {
+    ///
+    /// # Errors
+    /// [`TooComplicated`], once this was asked too often.
+    pub(super) fn with(
+        &mut self,
+        id: FunctionId,
+        word: Word,
+        value: u32,
+    ) -> Result<FunctionId, TooComplicated> {
         if let Some(known) = self.known.get(&(id, word, value)) {
-            return *known;
+            return Ok(*known);
+        }
+        if self.known.len() == MAX_QUESTIONS {
+            return Err(TooComplicated);
         }
         let rest = self.all[id.0].with(word, value);
         let rest = self.add(rest);
         self.known.insert((id, word, value), rest);
-        rest
+        Ok(rest)
+    }
+
+    /// How often one was asked what is left of it.
+    pub(super) fn questions(&self) -> usize {
+        self.known.len()
     }
 
     /// How many there are.

@@ -15,6 +15,7 @@ mod weights;
 mod word;
 
 pub(super) use function::Function;
+use function::TooComplicated;
 pub(super) use sample::allowed;
 pub use weights::Weights;
 
@@ -34,19 +35,21 @@ const SMALL: Goal = Goal { test: 1e6, depth: 0.05 };
 /// Compiles the policy for the fewest instructions executed, as the weights count calls.
 ///
 /// # Errors
-/// [`Error::Strict`] for a policy that needs no program, [`Error::TooLong`] for one that does not fit in one.
+/// [`Error::Strict`] for a policy that needs no program, [`Error::TooLong`] for one that does not fit in one, and
+/// [`Error::TooComplicated`] for one that takes too long to compile.
 pub fn optimize(policy: &Policy, weights: &Weights) -> Result<Program, Error> {
     refuse_strict(policy)?;
-    let fast = lay_out(policy, weights, FAST);
+    let fast = lay_out(policy, weights, FAST)?;
     if fast.len() <= MAX_INSTRUCTIONS {
         return finish(policy, fast);
     }
-    finish(policy, lay_out(policy, weights, SMALL))
+    finish(policy, lay_out(policy, weights, SMALL)?)
 }
 
-fn lay_out(policy: &Policy, weights: &Weights, goal: Goal) -> Vec<Instruction> {
+fn lay_out(policy: &Policy, weights: &Weights, goal: Goal) -> Result<Vec<Instruction>, Error> {
     let mut graph = Graph::default();
     let calls = calls::plan(policy, weights, &mut graph, goal);
+    let calls = calls.map_err(|TooComplicated| Error::TooComplicated { role: policy.role.clone() })?;
     let numbers = numbers::search(&mut graph, &calls, goal);
-    emit::program(&graph, policy.arch, numbers)
+    Ok(emit::program(&graph, policy.arch, numbers))
 }

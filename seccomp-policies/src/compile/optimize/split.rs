@@ -2,13 +2,16 @@
 
 use std::collections::BTreeMap;
 
-use super::function::{FunctionId, Functions};
+use super::function::{FunctionId, Functions, TooComplicated};
 use super::sample::Sample;
 use super::sets::{Class, Sets};
 use super::word::{Masked, Questions, Word};
 use crate::compile::search::{Range, Ranges};
 use crate::language::{Condition, Relation, Test, Width};
 use crate::prove::{Calls, Space};
+
+/// How many ways there may be for a word to answer to all that is asked of it: more would hardly fit in a program.
+const MAX_CLASSES: usize = 4096;
 
 /// A function by the values of one word.
 pub(super) struct Split {
@@ -28,14 +31,17 @@ pub(super) enum Values {
 
 impl Split {
     /// Splits by the word; `samples` are those that come here.
+    ///
+    /// # Errors
+    /// [`TooComplicated`]
     pub(super) fn new(
         functions: &mut Functions,
         function: FunctionId,
         word: Word,
         questions: &Questions,
         samples: (&[Sample], &[usize]),
-    ) -> Self {
-        let mut classes = classes(functions, function, word, questions);
+    ) -> Result<Self, TooComplicated> {
+        let mut classes = classes(functions, function, word, questions)?;
         let (all, here) = samples;
         let mut split =
             Self { rest: Vec::new(), samples: Vec::new(), values: Values::Ranges(Ranges::default()) };
@@ -49,7 +55,7 @@ impl Split {
             split.samples[class.class.outcome].push(sample);
         }
         split.values = values(classes, questions);
-        split
+        Ok(split)
     }
 
     fn outcome(&mut self, rest: FunctionId) -> usize {
@@ -77,25 +83,34 @@ impl Alike {
     }
 }
 
-fn classes(functions: &mut Functions, function: FunctionId, word: Word, questions: &Questions) -> Vec<Alike> {
+fn classes(
+    functions: &mut Functions,
+    function: FunctionId,
+    word: Word,
+    questions: &Questions,
+) -> Result<Vec<Alike>, TooComplicated> {
     let firsts = [0].into_iter().chain(questions.starts.iter().copied());
     let lasts = questions.starts.iter().map(|start| start - 1).chain([u32::MAX]);
     let mut classes = Vec::new();
     for (range, (first, last)) in firsts.zip(lasts).enumerate() {
-        for (example, masks) in by_masks(first, last, questions) {
-            let rest = functions.with(function, word, example);
+        for (example, masks) in by_masks(first, last, questions)? {
+            let rest = functions.with(function, word, example)?;
             let truths = masks.iter().map(|(_, holds)| *holds).collect();
             let class = Class { range, first, last, truths, outcome: 0, weight: 0.0 };
             classes.push(Alike { first, last, masks, rest, class });
         }
     }
-    classes
+    Ok(classes)
 }
 
 /// The values `first` to `last` by how they answer to each mask, as far as there are any: a value, and the answers.
-fn by_masks(first: u32, last: u32, questions: &Questions) -> Vec<(u32, Vec<(Masked, bool)>)> {
+fn by_masks(
+    first: u32,
+    last: u32,
+    questions: &Questions,
+) -> Result<Vec<(u32, Vec<(Masked, bool)>)>, TooComplicated> {
     if questions.masked.is_empty() {
-        return vec![(first, Vec::new())];
+        return Ok(vec![(first, Vec::new())]);
     }
     let space = Space::new();
     let test = |relation| space.calls(&Condition::Test(Test { argument: 0, width: Width::Bits32, relation }));
@@ -111,12 +126,15 @@ fn by_masks(first: u32, last: u32, questions: &Questions) -> Vec<(u32, Vec<(Mask
             [side(calls.intersection(&holds), true), side(calls.without(&holds), false)]
         };
         parts = parts.iter().flat_map(sides).filter(|(calls, _)| !calls.is_empty()).collect();
+        if parts.len() > MAX_CLASSES {
+            return Err(TooComplicated);
+        }
     }
     let example = |calls: &Calls| {
         let [register, ..] = calls.example().expect("empty ones are gone");
         u32::try_from(register).expect("bits that nothing asks for are zero")
     };
-    parts.into_iter().map(|(calls, masks)| (example(&calls), masks)).collect()
+    Ok(parts.into_iter().map(|(calls, masks)| (example(&calls), masks)).collect())
 }
 
 /// Ranges, where no mask makes a difference.
