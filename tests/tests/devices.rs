@@ -160,17 +160,22 @@ fn disks_come_in_the_order_in_which_they_were_named_beside_an_entropy_device() {
 fn a_configuration_file_names_disks_and_an_entropy_device() {
     let folder = TempDir::new().expect("a temporary folder");
     let path = image(&folder, "disk.img", 5 * 512);
-    let guest = folder.path().join("disk.elf");
-    fs::write(&guest, guest_images::bare::find("disk").expect("there is one").image).expect("a file");
-    let text = serde_json::json!({
-        "boot-source": { "kernel_image_path": guest, "boot_args": "" },
-        "drives": [{ "drive_id": "mine", "path_on_host": path, "is_root_device": true, "is_read_only": true }],
-        "entropy": {},
-    });
-    let config = folder.path().join("machine.json");
-    fs::write(&config, text.to_string()).expect("the folder takes a file");
-    let ended = run::guest(["--config", config.to_str().expect("a path is text")]).wait().expect_code(0);
-    assert_eq!(lines(&ended), ["disk: mine, 5 sectors, read-only, no flushes"]);
+    let run = |name: &str| {
+        let guest = folder.path().join(name);
+        fs::write(&guest, guest_images::bare::find(name).expect("there is one").image).expect("a file");
+        let text = serde_json::json!({
+            "boot-source": { "kernel_image_path": guest, "boot_args": "" },
+            "drives": [{ "drive_id": "mine", "path_on_host": path, "is_root_device": true, "is_read_only": true }],
+            "entropy": {},
+        });
+        let config = folder.path().join("machine.json");
+        fs::write(&config, text.to_string()).expect("the folder takes a file");
+        run::guest(["--config", config.to_str().expect("a path is text")]).wait().expect_code(0)
+    };
+    assert_eq!(lines(&run("disk")), ["disk: mine, 5 sectors, read-only, no flushes"]);
+    let told = "root=/dev/vda ro virtio_mmio.device=4096@0xd0000000:16 virtio_mmio.device=4096@0xd0001000:17";
+    let ended = run("hello");
+    assert!(ended.output().contains(told), "{}", ended.output());
 }
 
 #[test]

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use clap::builder::{PossibleValuesParser, TypedValueParser as _};
 
 use super::Outcome;
-use super::run_config::{self, RunConfig};
+use super::run_config::{self, Root, RunConfig};
 use super::run_devices::{self, DeviceArgs};
 use crate::confine::{Fencing, OnViolation, Tier};
 use crate::machine::{Config, HugePages, Image, QuirkChoice};
@@ -214,14 +214,19 @@ fn kernel(args: &Args, from_file: &RunConfig) -> Result<Image, Error> {
 }
 
 /// What a kernel is told when nobody says anything: its console, and to reset in the way that ends a run.
-pub(super) const LINUX_COMMAND_LINE: &str = "console=ttyS0 reboot=k panic=-1";
+const LINUX_COMMAND_LINE: &str = "console=ttyS0 reboot=k panic=-1";
 
+/// What was given on the command line, to the letter; else what the file says, with its root device at the end.
 fn command_line(args: &Args, from_file: &RunConfig, kernel: &Image) -> String {
-    let given = args.cmdline.clone().or_else(|| from_file.command_line.clone());
-    given.unwrap_or_else(|| match kernel {
-        Image::Embedded { .. } => String::new(),
-        Image::File(_) => LINUX_COMMAND_LINE.to_owned(),
-    })
+    if let Some(given) = &args.cmdline {
+        return given.clone();
+    }
+    let text = from_file.command_line.as_deref().unwrap_or(match kernel {
+        Image::Embedded { .. } => "",
+        Image::File(_) => LINUX_COMMAND_LINE,
+    });
+    let parts = [text, from_file.root.map_or("", Root::parameters)];
+    parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(" ")
 }
 
 /// The file of `--report`, open and empty.

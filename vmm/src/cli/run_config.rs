@@ -7,7 +7,6 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 use serde::de::{Deserializer, Error as _};
 
-use super::run::LINUX_COMMAND_LINE;
 use crate::devices::virtio::block::Cache;
 use crate::machine::{HugePages, MAX_VCPUS};
 use crate::role::devices::DiskConfig;
@@ -29,8 +28,24 @@ pub(super) struct RunConfig {
     pub huge_pages: Option<HugePages>,
     /// `drives`, in their order, the root device first
     pub disks: Vec<DiskConfig>,
+    /// `drives[].is_root_device`: there is one, which may be only read
+    pub root: Option<Root>,
     /// `entropy`: an object, which may be empty
     pub entropy: bool,
+}
+
+/// The first disk is the kernel's root device.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Root {
+    /// It is only read.
+    pub read_only: bool,
+}
+
+impl Root {
+    /// As Firecracker tells the kernel.
+    pub(super) fn parameters(self) -> &'static str {
+        if self.read_only { "root=/dev/vda ro" } else { "root=/dev/vda rw" }
+    }
 }
 
 /// Why a configuration file cannot be used.
@@ -175,14 +190,16 @@ impl RunConfig {
 
     fn parse(text: &str) -> Result<Self, serde_json::Error> {
         let Document { boot_source, machine_config, mut drives, entropy } = serde_json::from_str(text)?;
-        let root = drives.iter().filter(|drive| drive.is_root_device).map(|drive| drive.is_read_only);
-        let root = only(root).map_err(serde_json::Error::custom)?;
+        let roots = drives.iter().filter(|drive| drive.is_root_device);
+        let root = only(roots.map(|drive| Root { read_only: drive.is_read_only }))
+            .map_err(serde_json::Error::custom)?;
         // The kernel is told of it as /dev/vda.
         drives.sort_by_key(|drive| !drive.is_root_device);
         Ok(Self {
             kernel: Some(boot_source.kernel_image_path),
             initrd: boot_source.initrd_path,
-            command_line: with_root(boot_source.boot_args, root),
+            command_line: boot_source.boot_args,
+            root,
             vcpus: machine_config.vcpu_count,
             memory_mib: machine_config.mem_size_mib,
             huge_pages: machine_config.huge_pages.map(HugePages::from),
@@ -196,14 +213,6 @@ impl RunConfig {
 fn only<T>(mut values: impl Iterator<Item = T>) -> Result<Option<T>, &'static str> {
     let first = values.next();
     if values.next().is_some() { Err("several drives are the root device; one may be") } else { Ok(first) }
-}
-
-/// As Firecracker tells the kernel of its root device, the first disk.
-fn with_root(command_line: Option<String>, read_only: Option<bool>) -> Option<String> {
-    let Some(read_only) = read_only else { return command_line };
-    let root = if read_only { "root=/dev/vda ro" } else { "root=/dev/vda rw" };
-    let given = command_line.unwrap_or_else(|| LINUX_COMMAND_LINE.to_owned());
-    Some(if given.is_empty() { root.to_owned() } else { format!("{given} {root}") })
 }
 
 #[cfg(test)]
@@ -248,7 +257,8 @@ mod tests {
                 disk("data", "data.img", false, Cache::Writeback)
             ]
         );
-        assert_eq!(config.command_line.as_deref(), Some("console=ttyS0 root=/dev/vda ro"));
+        assert_eq!(config.command_line.as_deref(), Some("console=ttyS0"));
+        assert_eq!(config.root.map(Root::parameters), Some("root=/dev/vda ro"));
         let error = RunConfig::parse(&text.replace("false", "true")).unwrap_err().to_string();
         assert!(error.contains("several drives are the root device"), "{error}");
         let error = RunConfig::parse(&text.replace("is_read_only", "rate_limiter")).unwrap_err().to_string();
