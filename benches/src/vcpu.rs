@@ -187,6 +187,7 @@ fn machine_config() -> Config {
         initrd: None,
         // More exits than any benchmark takes.
         command_line: i64::MAX.to_string(),
+        devices: 0,
         quirk: QuirkChoice::Auto,
     }
 }

@@ -264,8 +264,8 @@ fn a_measure_counts_length_mean_longest_path_and_cached_calls() {
 
 /// Rules for one call of which two arguments decide with each other, in so many ways.
 fn pairs(ways: usize, condition: impl Fn(usize) -> String) -> Result<Program, Error> {
-    let rules: String = (0..ways).map(|way| format!("read: {} -- a way\n", condition(way))).collect();
-    let policy = checked(&format!("role pairs\ntier filter\notherwise trap\n{rules}"));
+    let rules: Vec<String> = (0..ways).map(|way| format!("read: {} -- a way\n", condition(way))).collect();
+    let policy = checked(&format!("role pairs\ntier filter\notherwise trap\n{}", rules.concat()));
     optimize(&policy, &Weights::default())
 }
 

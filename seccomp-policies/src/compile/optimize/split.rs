@@ -67,11 +67,14 @@ impl Split {
     }
 }
 
+/// For each mask whether it holds.
+type Answers = Vec<(Masked, bool)>;
+
 /// Values that nothing in the policy tells apart.
 struct Alike {
     first: u32,
     last: u32,
-    masks: Vec<(Masked, bool)>,
+    masks: Answers,
     rest: FunctionId,
     class: Class,
 }
@@ -104,11 +107,7 @@ fn classes(
 }
 
 /// The values `first` to `last` by how they answer to each mask, as far as there are any: a value, and the answers.
-fn by_masks(
-    first: u32,
-    last: u32,
-    questions: &Questions,
-) -> Result<Vec<(u32, Vec<(Masked, bool)>)>, TooComplicated> {
+fn by_masks(first: u32, last: u32, questions: &Questions) -> Result<Vec<(u32, Answers)>, TooComplicated> {
     if questions.masked.is_empty() {
         return Ok(vec![(first, Vec::new())]);
     }
@@ -116,11 +115,11 @@ fn by_masks(
     let test = |relation| space.calls(&Condition::Test(Test { argument: 0, width: Width::Bits32, relation }));
     let from = test(Relation::GreaterOrEqual(first.into()));
     let range = from.intersection(&test(Relation::LessOrEqual(last.into())));
-    let mut parts: Vec<(Calls, Vec<(Masked, bool)>)> = vec![(range, Vec::new())];
+    let mut parts: Vec<(Calls, Answers)> = vec![(range, Vec::new())];
     for &masked in &questions.masked {
         let Masked { mask, value } = masked;
         let holds = test(Relation::Masked { mask: mask.into(), value: value.into() });
-        let sides = |(calls, masks): &(Calls, Vec<(Masked, bool)>)| {
+        let sides = |(calls, masks): &(Calls, Answers)| {
             let side =
                 |calls: Calls, holds| (calls, masks.iter().copied().chain([(masked, holds)]).collect());
             [side(calls.intersection(&holds), true), side(calls.without(&holds), false)]
