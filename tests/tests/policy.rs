@@ -397,6 +397,10 @@ fn the_shipped_policies_are_formatted() {
     assert_eq!((code, output.as_str(), errors.as_str()), (0, "", ""));
 }
 
+/// A program that lets `read` through, traps other calls, and ends the process at those of another architecture.
+const READS: &str = "0x20 0 0 4\n0x15 1 0 0xc000003e\n0x06 0 0 0x80000000\n0x20 0 0 0\n0x15 0 1 0\n0x06 0 0 0x7fff0000\n\
+    0x06 0 0 0x00030000\n";
+
 #[test]
 fn every_example_of_the_help_does_what_it_says() {
     let text = "role vcpu\ntier filter\notherwise trap\n\nread: fd == 0  -- input\n";
@@ -407,7 +411,7 @@ fn every_example_of_the_help_does_what_it_says() {
         ("net.policy", text),
         ("seccomp-policies/policies/vcpu.policy", text),
         ("seccomp.json", threads),
-        ("filter.bpf", "0x20 0 0 4\n0x15 1 0 0xc000003e\n0x06 0 0 0x80000000\n0x06 0 0 0x7fff0000\n"),
+        ("filter.bpf", READS),
     ]);
     let binaries = ringfence().parent().expect("it is in a folder");
     let mut tried = 0;

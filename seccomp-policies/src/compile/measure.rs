@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 
 use super::optimize::{Function, allowed};
 use crate::action::Action;
-use crate::bpf::{Program, cached_calls, interpret};
+use crate::bpf::{Program, cached_calls, interpret, is_cached};
 use crate::call::Call;
 use crate::language::{Policy, Rule};
 use crate::prove::Space;
+use crate::syscalls::Syscall;
 
 /// What a program costs, in instructions.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -45,6 +46,31 @@ pub fn measure(policy: &Policy, program: &Program) -> Measure {
         cached: cached_calls(program.instructions(), policy.arch).len(),
         allowed: rules.values().filter(allowing).count(),
     }
+}
+
+/// What a program costs one call of its policy, where the policy allows that with some arguments.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct CallMeasure {
+    /// The call.
+    pub call: &'static Syscall,
+    /// The kernel's action cache answers it, and nothing is executed.
+    pub cached: bool,
+    /// Instructions executed where nothing is cached: the mean over the alternatives of its rules.
+    pub executed: f64,
+}
+
+/// Counts what each call that the policy's rules allow, in the order of their numbers, costs in a program.
+pub fn measure_calls(policy: &Policy, program: &Program) -> Vec<CallMeasure> {
+    let mut rules: BTreeMap<u32, Vec<&Rule>> = BTreeMap::new();
+    for rule in &policy.rules {
+        rules.entry(rule.call.number).or_default().push(rule);
+    }
+    let cost = |(number, rules): (u32, Vec<&Rule>)| {
+        let executed = mean_of(policy, program, number, &rules)?;
+        let cached = is_cached(program.instructions(), policy.arch, number);
+        Some(CallMeasure { call: rules[0].call, cached, executed })
+    };
+    rules.into_iter().filter_map(cost).collect()
 }
 
 /// The mean over the alternatives that allow a call; `None` where none does.

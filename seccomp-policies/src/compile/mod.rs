@@ -18,7 +18,7 @@ mod search;
 
 pub use bitmask::{bitmask, widen};
 pub use event_filter::event_filter;
-pub use measure::{Measure, measure};
+pub use measure::{CallMeasure, Measure, measure, measure_calls};
 pub use optimize::{Weights, optimize};
 pub use probe::{Disagreement, Unfaithful, probes, verify};
 pub use reference::reference;

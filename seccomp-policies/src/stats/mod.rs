@@ -40,7 +40,7 @@ pub struct Backend {
 }
 
 /// What a program costs, in instructions: [`compile::Measure`].
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Cost {
     /// In the program.
     pub instructions: usize,
@@ -52,6 +52,19 @@ pub struct Cost {
     pub cached: usize,
     /// Calls that are allowed, at least with some arguments.
     pub allowed: usize,
+    /// What each of these costs, in the order of their numbers.
+    pub by_call: Vec<CallCost>,
+}
+
+/// What a program costs one call: [`compile::CallMeasure`].
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct CallCost {
+    /// Its name.
+    pub call: &'static str,
+    /// The kernel's action cache answers it, and nothing is executed.
+    pub cached: bool,
+    /// Instructions executed where the kernel has no such cache, or does not answer this call.
+    pub executed: f64,
 }
 
 /// Compiles a policy by every backend and counts. `weights`: for the optimizing one.
@@ -83,7 +96,14 @@ fn backend(name: &'static str, meaning: &Policy, compiled: Result<Program, Error
 impl Cost {
     fn of(policy: &Policy, program: &Program) -> Self {
         let compile::Measure { length, mean, longest, cached, allowed } = measure(policy, program);
-        Self { instructions: length, mean, longest, cached, allowed }
+        let by_call = compile::measure_calls(policy, program).into_iter().map(CallCost::from).collect();
+        Self { instructions: length, mean, longest, cached, allowed, by_call }
+    }
+}
+
+impl From<compile::CallMeasure> for CallCost {
+    fn from(compile::CallMeasure { call, cached, executed }: compile::CallMeasure) -> Self {
+        Self { call: call.name, cached, executed }
     }
 }
 
@@ -100,11 +120,19 @@ mod tests {
         let checked = language::check_sources("r.policy", &[("r.policy", &text)], Arch::X86_64).unwrap();
         let stats = stats(&checked.policy, &Weights::default());
         assert_eq!((stats.rules, stats.calls, stats.without_event), (3, 3, 2));
-        let cost =
-            |name| stats.backends.iter().find(|backend| backend.name == name).unwrap().program.unwrap();
+        let cost = |name| {
+            let backend = stats.backends.iter().find(|backend| backend.name == name).unwrap();
+            backend.program.as_ref().unwrap()
+        };
         assert_eq!((cost("optimizing").cached, cost("optimizing").allowed), (2, 3));
         assert_eq!((cost("bitmask").cached, cost("bitmask").mean), (3, None));
         assert!(cost("optimizing").mean.unwrap() <= cost("reference").mean.unwrap());
+        let cached =
+            |name| -> Vec<_> { cost(name).by_call.iter().map(|cost| (cost.call, cost.cached)).collect() };
+        assert_eq!(cached("optimizing"), [("close", true), ("ioctl", false), ("getpid", true)]);
+        assert!(cached("bitmask").iter().all(|(_, cached)| *cached), "numbers alone decide");
+        let of_ioctl = |name| cost(name).by_call.iter().find(|cost| cost.call == "ioctl").unwrap().executed;
+        assert_eq!(Some(of_ioctl("optimizing")), cost("optimizing").mean, "the one whose arguments decide");
     }
 
     #[test]

@@ -16,6 +16,23 @@ fn each_backend_has_a_line_and_the_table_fits_100_columns() {
 }
 
 #[test]
+fn each_allowed_call_is_answered_by_the_cache_or_executes_something() {
+    let text = "role c\ntier filter\notherwise trap\nioctl: fd == 3 && cmd == KVM_RUN -- r\ngetpid: -- r\n\
+        openat: errno ENOENT -- r\n";
+    let folder = folder(&[("c.policy", text)]);
+    let (code, output, errors) = run(&mut policy(folder.path(), &["stats", "--calls", "c.policy"]));
+    assert_eq!((code, errors.as_str()), (0, ""));
+    let rows: Vec<Vec<&str>> = output.lines().map(|line| line.split_whitespace().collect()).collect();
+    assert_eq!(rows[0], ["role", "call", "optimizing", "reference", "bitmask"]);
+    assert_eq!(rows[1], ["c", "getpid", "cached", "cached", "cached"]);
+    let [role, call, optimizing, reference, bitmask] = rows[2][..] else { panic!("{output}") };
+    assert_eq!((role, call, bitmask), ("c", "ioctl", "cached"));
+    let executed = |text: &str| text.parse::<f64>().unwrap_or_else(|_| panic!("{output}"));
+    assert!(executed(optimizing) <= executed(reference), "{output}");
+    assert_eq!(rows.len(), 3, "a refused call is none of them: {output}");
+}
+
+#[test]
 fn a_policy_without_a_program_says_why() {
     let strict = "role s\ntier strict\notherwise kill\nread:  -- input\n";
     let folder = folder(&[("strict.policy", strict)]);

@@ -1,11 +1,11 @@
 //! `ringfence policy stats`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 use seccomp_policies::compile::Weights;
-use seccomp_policies::stats::{self, Backend, Stats};
+use seccomp_policies::stats::{self, Backend, CallCost, Stats};
 use serde::Serialize;
 
 use super::input::{self, Reading};
@@ -22,6 +22,7 @@ Exit codes: 0, or 2 where a policy cannot be read.
 
 Examples:
   ringfence policy stats vcpu.policy
+  ringfence policy stats vcpu.policy --calls
   ringfence policy stats --profile server.profile server.policy --json";
 
 /// Arguments of `policy stats`.
@@ -34,6 +35,9 @@ pub(super) struct Args {
     /// Counts of calls, for the optimizing backend [default: those that a policy names]
     #[arg(long, value_name = "FILE")]
     profile: Option<PathBuf>,
+    /// What each allowed call executes, by each backend, or that the kernel's action cache answers it
+    #[arg(long)]
+    calls: bool,
     /// For programs: one JSON object
     #[arg(long)]
     json: bool,
@@ -54,7 +58,8 @@ pub(super) fn run(args: &Args) -> Result<Outcome, Error> {
     if args.json {
         output::json(&Report { schema: stats::SCHEMA, policies: counted })?;
     } else {
-        output::print(text(&counted).as_bytes())?;
+        let text = if args.calls { text_of_calls(&counted) } else { text(&counted) };
+        output::print(text.as_bytes())?;
     }
     Ok(Outcome::Done)
 }
@@ -91,6 +96,30 @@ fn text(counted: &[Counted]) -> String {
     text
 }
 
+/// A row for each allowed call, a column for each backend.
+fn text_of_calls(counted: &[Counted]) -> String {
+    let rows = counted.iter().flat_map(|Counted { stats, .. }| rows_of_calls(stats)).collect();
+    table::text(&["role", "call", "optimizing", "reference", "bitmask"], rows)
+}
+
+fn rows_of_calls(stats: &Stats) -> Vec<Vec<Cell>> {
+    let costs = |backend: &Backend| {
+        let costs = backend.program.iter().flat_map(|program| &program.by_call);
+        costs.map(|cost| (cost.call, cell(cost))).collect::<BTreeMap<_, _>>()
+    };
+    let by_backend: Vec<BTreeMap<&str, Cell>> = stats.backends.iter().map(costs).collect();
+    let calls: BTreeSet<&str> = by_backend.iter().flat_map(BTreeMap::keys).copied().collect();
+    let row = |call: &str| {
+        let costs = by_backend.iter().map(|costs| costs.get(call).cloned().unwrap_or_else(|| "-".into()));
+        [stats.role.clone().into(), call.into()].into_iter().chain(costs).collect()
+    };
+    calls.into_iter().map(row).collect()
+}
+
+fn cell(cost: &CallCost) -> Cell {
+    if cost.cached { "cached".into() } else { cost.executed.into() }
+}
+
 /// Why there is no program, and the backends that say so.
 fn failures(stats: &Stats) -> BTreeMap<&str, Vec<&str>> {
     let mut failures: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
@@ -108,7 +137,7 @@ fn rows(stats: &Stats) -> Vec<Vec<Cell>> {
     for backend in stats.backends.iter().filter(|backend| backend.program.is_some()) {
         let mut row = own(stats, rows.is_empty());
         row.push(backend.name.into());
-        if let Some(cost) = backend.program {
+        if let Some(cost) = &backend.program {
             row.extend([
                 cost.instructions.into(),
                 cost.mean.map_or("-".into(), Cell::from),

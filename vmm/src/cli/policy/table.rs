@@ -8,6 +8,7 @@ use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
 const WIDEST: u16 = 100;
 
 /// What stands in a table.
+#[derive(Clone)]
 pub(super) enum Cell {
     /// To the left.
     Words(String),
