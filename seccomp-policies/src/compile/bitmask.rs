@@ -4,8 +4,6 @@
 //! it is installed, and remembers which are allowed (`seccomp_cache_prepare`, Linux `kernel/seccomp.c`), as
 //! long as it loads nothing but the number and the architecture and computes with constants.
 
-use std::collections::BTreeMap;
-
 use super::graph::{Graph, Node};
 use super::search::{Goal, Problem, Ranges};
 use super::{Error, emit, finish, refuse_strict};
@@ -20,11 +18,8 @@ const SMALLEST: Goal = Goal { test: 1.0, depth: 0.75 };
 /// the only way; one that is refused in any case gets the answer of the first of its rules.
 #[must_use]
 pub fn widen(policy: &Policy) -> Policy {
-    let mut by_number: BTreeMap<u32, Vec<&Rule>> = BTreeMap::new();
-    for rule in &policy.rules {
-        by_number.entry(rule.call.number).or_default().push(rule);
-    }
-    let rules = by_number
+    let rules = policy
+        .rules_by_number()
         .into_values()
         .filter_map(|rules| widest(&rules, policy.otherwise))
         .map(|rule| Rule { condition: Condition::Always, expression: String::new(), ..rule.clone() })

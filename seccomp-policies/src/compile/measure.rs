@@ -1,7 +1,5 @@
 //! What a program costs the calls of its policy, counted by the interpreter.
 
-use std::collections::BTreeMap;
-
 use super::optimize::{Function, allowed};
 use crate::action::Action;
 use crate::bpf::{Program, cached_calls, interpret, is_cached};
@@ -29,10 +27,7 @@ pub struct Measure {
 /// Counts what the program of a policy executes.
 pub fn measure(policy: &Policy, program: &Program) -> Measure {
     let space = Space::new();
-    let mut rules: BTreeMap<u32, Vec<&Rule>> = BTreeMap::new();
-    for rule in &policy.rules {
-        rules.entry(rule.call.number).or_default().push(rule);
-    }
+    let rules = policy.rules_by_number();
     let deciding = rules.iter().filter(|(_, rules)| {
         Function::new(&space, rules.iter().copied(), policy.otherwise).constant().is_none()
     });
@@ -61,16 +56,12 @@ pub struct CallMeasure {
 
 /// Counts what each call that the policy's rules allow, in the order of their numbers, costs in a program.
 pub fn measure_calls(policy: &Policy, program: &Program) -> Vec<CallMeasure> {
-    let mut rules: BTreeMap<u32, Vec<&Rule>> = BTreeMap::new();
-    for rule in &policy.rules {
-        rules.entry(rule.call.number).or_default().push(rule);
-    }
     let cost = |(number, rules): (u32, Vec<&Rule>)| {
         let executed = mean_of(policy, program, number, &rules)?;
         let cached = is_cached(program.instructions(), policy.arch, number);
         Some(CallMeasure { call: rules[0].call, cached, executed })
     };
-    rules.into_iter().filter_map(cost).collect()
+    policy.rules_by_number().into_iter().filter_map(cost).collect()
 }
 
 /// The mean over the alternatives that allow a call; `None` where none does.

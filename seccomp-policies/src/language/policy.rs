@@ -1,5 +1,6 @@
 //! The checked tree: a policy whose every name, width and constant has been resolved.
 
+use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 
 use crate::action::Action;
@@ -186,6 +187,15 @@ impl Policy {
             Some(index) => self.rules[index].action,
             None => self.unmatched(call.number),
         }
+    }
+
+    /// The rules of each call number, in the order of the text.
+    pub fn rules_by_number(&self) -> BTreeMap<u32, Vec<&Rule>> {
+        let mut rules: BTreeMap<u32, Vec<&Rule>> = BTreeMap::new();
+        for rule in &self.rules {
+            rules.entry(rule.call.number).or_default().push(rule);
+        }
+        rules
     }
 
     /// What becomes of a call of the policy's architecture that no rule matches: `otherwise`, but for the

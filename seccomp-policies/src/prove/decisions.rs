@@ -19,14 +19,10 @@ impl Decisions {
     /// What a policy's text says of each call, as [`Policy::decide`] does of one.
     pub fn of_policy(policy: &Policy) -> Self {
         let space = Space::new();
-        let mut by_number: BTreeMap<u32, Vec<&Rule>> = BTreeMap::new();
-        for rule in &policy.rules {
-            by_number.entry(rule.call.number).or_default().push(rule);
-        }
         let mut unions: BTreeMap<Answer, Union> = BTreeMap::new();
         let mut decided = Union::new();
         let native = space.of_arch(policy.arch.audit_value());
-        for (number, rules) in by_number {
+        for (number, rules) in policy.rules_by_number() {
             let this_call = native.intersection(&space.numbered(number));
             for (action, arguments) in first_matches(&space, &rules) {
                 let calls = this_call.intersection(&arguments);

@@ -82,7 +82,7 @@ impl Calls {
 fn by_function(policy: &Policy, weights: &Weights, functions: &mut Functions) -> BTreeMap<FunctionId, Alike> {
     let space = Space::new();
     let mut alike: BTreeMap<FunctionId, Alike> = BTreeMap::new();
-    let rules = by_number(policy);
+    let rules = policy.rules_by_number();
     let reduced: Vec<_> = rules
         .values()
         .map(|rules| functions.add(Function::new(&space, rules.iter().copied(), policy.otherwise)))
@@ -104,14 +104,6 @@ fn by_function(policy: &Policy, weights: &Weights, functions: &mut Functions) ->
         }
     }
     alike
-}
-
-fn by_number(policy: &Policy) -> BTreeMap<u32, Vec<&Rule>> {
-    let mut rules: BTreeMap<u32, Vec<&Rule>> = BTreeMap::new();
-    for rule in &policy.rules {
-        rules.entry(rule.call.number).or_default().push(rule);
-    }
-    rules
 }
 
 /// The alternatives of a call.

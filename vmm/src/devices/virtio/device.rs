@@ -1,8 +1,7 @@
 //! What a device does with its queues.
 
+use virtio_queue::DescriptorChain;
 use vm_memory::GuestMemoryMmap;
-
-use super::queue::Queue;
 
 /// Feature bits, as virtio 1.2 section 6 numbers them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,17 +37,15 @@ pub struct Broken(pub &'static str);
 
 /// What a device does, apart from its registers. Runs in a thread that allocates nothing.
 pub trait Device: std::fmt::Debug {
-    /// The driver has put buffers into queue `index`. Uses up to `most` of them, and says whether none is left.
+    /// Uses one chain of buffers, and says how many bytes it wrote into them.
     ///
     /// # Errors
     /// [`Broken`]: the driver is told to reset the device.
-    fn process(
+    fn serve(
         &mut self,
-        index: u16,
-        queue: &mut Queue,
+        chain: DescriptorChain<&GuestMemoryMmap>,
         memory: &GuestMemoryMmap,
-        most: u16,
-    ) -> Result<Processed, Broken>;
+    ) -> Result<u32, Broken>;
 }
 
 /// What became of the buffers of a queue.

@@ -1,7 +1,7 @@
 //! A split virtqueue as its driver set it up, virtio 1.2 section 2.7.
 
 use virtio_queue::{DescriptorChain, Queue as Rings, QueueOwnedT as _, QueueT as _};
-use vm_memory::GuestMemoryMmap;
+use vm_memory::{GuestAddress, GuestMemoryMmap};
 
 use super::device::{Broken, Processed};
 
@@ -34,9 +34,9 @@ impl Queue {
         let mut rings = Rings::new(most).map_err(|_| Broken("its device offers no such size"))?;
         let refused = |_| Broken("a size that is no power of 2 or too large, or rings that are not aligned");
         rings.try_set_size(setting.size).map_err(refused)?;
-        rings.try_set_desc_table_address(vm_memory::GuestAddress(setting.descriptors)).map_err(refused)?;
-        rings.try_set_avail_ring_address(vm_memory::GuestAddress(setting.driver)).map_err(refused)?;
-        rings.try_set_used_ring_address(vm_memory::GuestAddress(setting.device)).map_err(refused)?;
+        rings.try_set_desc_table_address(GuestAddress(setting.descriptors)).map_err(refused)?;
+        rings.try_set_avail_ring_address(GuestAddress(setting.driver)).map_err(refused)?;
+        rings.try_set_used_ring_address(GuestAddress(setting.device)).map_err(refused)?;
         rings.set_ready(setting.ready);
         // virtio-queue takes address 0 of the available ring for a queue that was never set up.
         if setting.driver == 0 || !rings.is_valid(memory) {

@@ -16,11 +16,6 @@ impl Windows {
         Self { first, size, transports }
     }
 
-    /// The transports, in order.
-    pub fn transports(&self) -> &[&'static Transport] {
-        &self.transports
-    }
-
     /// The device that an access meets, and its offset into the registers; `None` where no device is.
     fn at(&self, address: u64) -> Option<(&'static Transport, u64)> {
         let offset = address.checked_sub(self.first)?;

@@ -5,7 +5,7 @@ use std::os::fd::{AsRawFd as _, RawFd};
 use vm_memory::GuestMemoryMmap;
 
 use crate::confine::{Slot, futex};
-use crate::devices::virtio::{Broken, Device, Queue, Request, Transport};
+use crate::devices::virtio::{Device, Queue, Request, Transport};
 
 /// A device with one queue, between its registers and its descriptors.
 #[derive(Debug)]
@@ -55,7 +55,7 @@ impl Attached {
         let setting = self.transport.setting(0);
         match setting.map(|setting| Queue::new(&setting, most, self.memory)) {
             Some(Ok(queue)) => self.queue = Some(queue),
-            Some(Err(broken)) => self.give_up(broken),
+            Some(Err(_)) => self.give_up(),
             // The driver uses no queue, which is of no use and no error.
             None => {}
         }
@@ -75,23 +75,20 @@ impl Attached {
     fn process(&mut self) -> bool {
         let Some(queue) = &mut self.queue else { return true };
         let most = queue.size();
-        match self.device.process(0, queue, self.memory, most) {
-            Ok(processed) => {
-                if processed.interrupt {
-                    self.transport.used_buffers();
-                    self.interrupt.ring();
-                }
-                processed.emptied
-            }
-            Err(broken) => {
-                self.give_up(broken);
-                true
-            }
+        let served = queue.each(self.memory, most, |chain| self.device.serve(chain, self.memory));
+        let Ok(processed) = served else {
+            self.give_up();
+            return true;
+        };
+        if processed.interrupt {
+            self.transport.used_buffers();
+            self.interrupt.ring();
         }
+        processed.emptied
     }
 
     /// Nothing more until the driver resets the device, which it is told to.
-    fn give_up(&mut self, _broken: Broken) {
+    fn give_up(&mut self) {
         self.queue = None;
         self.transport.need_reset();
         self.interrupt.ring();

@@ -3,14 +3,14 @@
 mod request;
 mod storage;
 
+use virtio_queue::DescriptorChain;
 use vm_memory::GuestMemoryMmap;
 
 use self::request::{Asks, Header, Range};
 pub use self::request::{ID_BYTES, Status};
 pub use self::storage::{Failed, Storage};
 use super::buffers::{self, Buffers};
-use super::device::{Broken, Device, Features, Identity, Processed};
-use super::queue::Queue;
+use super::device::{Broken, Device, Features, Identity};
 
 /// Bytes of a sector, whatever the storage's own are (section 5.2.4).
 pub const SECTOR: u64 = 512;
@@ -123,22 +123,6 @@ impl<S: Storage> Block<S> {
         Self { properties, storage, bytes: vec![0; AT_ONCE].into_boxed_slice() }
     }
 
-    /// Carries out one request; how many bytes it wrote, the status among them.
-    fn serve(&mut self, mut buffers: Buffers, memory: &GuestMemoryMmap) -> Result<u32, Broken> {
-        // The last byte that the device may write is the status, however the rest is divided (section 5.2.6).
-        let status =
-            buffers.writable.take_last().ok_or(Broken("a request without a place for its status"))?;
-        let room = buffers.writable.left();
-        let outcome = match self.carry_out(&mut buffers, memory) {
-            Ok(()) => Status::Done,
-            Err(Stopped::Refused(status)) => status,
-            Err(Stopped::Broken(broken)) => return Err(broken),
-        };
-        buffers::write(memory, buffers::Piece { address: status, length: 1 }, &[outcome as u8])?;
-        let written = room - buffers.writable.left() + 1;
-        Ok(u32::try_from(written).unwrap_or(u32::MAX))
-    }
-
     fn carry_out(&mut self, buffers: &mut Buffers, memory: &GuestMemoryMmap) -> Result<(), Stopped> {
         let mut header = [0; Header::BYTES];
         if !buffers.readable.read(memory, &mut header)? {
@@ -239,14 +223,25 @@ impl<S: Storage> Block<S> {
 }
 
 impl<S: Storage> Device for Block<S> {
-    fn process(
+    /// One request; the bytes that it wrote, the status among them.
+    fn serve(
         &mut self,
-        _index: u16,
-        queue: &mut Queue,
+        chain: DescriptorChain<&GuestMemoryMmap>,
         memory: &GuestMemoryMmap,
-        most: u16,
-    ) -> Result<Processed, Broken> {
-        queue.each(memory, most, |chain| self.serve(Buffers::new(chain)?, memory))
+    ) -> Result<u32, Broken> {
+        let mut buffers = Buffers::new(chain)?;
+        // The last byte that the device may write is the status, however the rest is divided (section 5.2.6).
+        let status =
+            buffers.writable.take_last().ok_or(Broken("a request without a place for its status"))?;
+        let room = buffers.writable.left();
+        let outcome = match self.carry_out(&mut buffers, memory) {
+            Ok(()) => Status::Done,
+            Err(Stopped::Refused(status)) => status,
+            Err(Stopped::Broken(broken)) => return Err(broken),
+        };
+        buffers::write(memory, buffers::Piece { address: status, length: 1 }, &[outcome as u8])?;
+        let written = room - buffers.writable.left() + 1;
+        Ok(u32::try_from(written).unwrap_or(u32::MAX))
     }
 }
 

@@ -4,6 +4,8 @@ use proptest::prelude::*;
 use vm_memory::{Bytes as _, GuestAddress};
 
 use super::*;
+use crate::devices::virtio::device::Processed;
+use crate::devices::virtio::queue::Queue;
 use crate::devices::virtio::test_driver::{BUFFERS, Driver, MEMORY, SIZE, WRITE};
 
 /// A disk in memory, and what was asked of it beside reading and writing.
@@ -94,7 +96,8 @@ impl Disk {
     }
 
     fn process(&mut self) -> Result<Processed, Broken> {
-        self.block.process(0, &mut self.queue, &self.driver.memory, SIZE)
+        let memory = &self.driver.memory;
+        self.queue.each(memory, SIZE, |chain| self.block.serve(chain, memory))
     }
 
     /// One request with one buffer; its status, and how many bytes the device says that it wrote.

@@ -1,10 +1,10 @@
 //! The entropy device, virtio 1.2 section 5.4: one queue, whose buffers it fills with random bytes.
 
 use virtio_queue::DescriptorChain;
-use vm_memory::{Address as _, Bytes as _, GuestMemoryMmap};
+use vm_memory::GuestMemoryMmap;
 
-use super::device::{Broken, Device, Features, Identity, Processed};
-use super::queue::Queue;
+use super::buffers::{self, Buffers};
+use super::device::{Broken, Device, Features, Identity};
 
 /// Device type 4, a queue of 256 as in Firecracker, no configuration space.
 pub const IDENTITY: Identity = Identity { device_type: 4, features: Features::VERSION_1, queues: &[256] };
@@ -28,57 +28,47 @@ impl Entropy {
     pub fn new(source: fn(&mut [u8])) -> Self {
         Self { source }
     }
-
-    /// Fills the chain's buffers; how many bytes it wrote.
-    fn fill(
-        &self,
-        chain: DescriptorChain<&GuestMemoryMmap>,
-        memory: &GuestMemoryMmap,
-    ) -> Result<usize, Broken> {
-        let mut written = 0;
-        for descriptor in chain.writable() {
-            let length = (descriptor.len() as usize).min(MOST_BYTES - written);
-            let mut address = descriptor.addr();
-            for start in (0..length).step_by(AT_ONCE) {
-                let mut bytes = [0; AT_ONCE];
-                let part = &mut bytes[..(length - start).min(AT_ONCE)];
-                (self.source)(part);
-                let outside = |_| Broken("a buffer that is not in memory");
-                memory.write_slice(part, address).map_err(outside)?;
-                // What was just written is in memory, so that the sum is an address.
-                address = address.unchecked_add(part.len() as u64);
-                written += part.len();
-            }
-        }
-        Ok(written)
-    }
 }
 
 impl Device for Entropy {
-    fn process(
+    fn serve(
         &mut self,
-        _index: u16,
-        queue: &mut Queue,
+        chain: DescriptorChain<&GuestMemoryMmap>,
         memory: &GuestMemoryMmap,
-        most: u16,
-    ) -> Result<Processed, Broken> {
-        queue.each(memory, most, |chain| {
-            let written = self.fill(chain, memory)?;
-            // At most `MOST_BYTES`.
-            Ok(u32::try_from(written).unwrap_or(u32::MAX))
-        })
+    ) -> Result<u32, Broken> {
+        let mut writable = Buffers::new(chain)?.writable;
+        let mut written = 0;
+        while let Some(piece) =
+            writable.take(AT_ONCE.min(MOST_BYTES - written)).filter(|piece| piece.length > 0)
+        {
+            let mut bytes = [0; AT_ONCE];
+            let part = &mut bytes[..piece.length];
+            (self.source)(part);
+            buffers::write(memory, piece, part)?;
+            written += piece.length;
+        }
+        // At most `MOST_BYTES`.
+        Ok(u32::try_from(written).unwrap_or(u32::MAX))
     }
 }
 
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
+    use vm_memory::Bytes as _;
 
     use super::*;
+    use crate::devices::virtio::device::Processed;
+    use crate::devices::virtio::queue::Queue;
     use crate::devices::virtio::test_driver::{BUFFERS, Driver, MEMORY, NEXT, SIZE, WRITE};
 
     fn process(driver: &Driver, queue: &mut Queue) -> Result<Processed, Broken> {
-        Entropy::new(|bytes| bytes.fill(0xa5)).process(0, queue, &driver.memory, SIZE)
+        turn(driver, queue, SIZE)
+    }
+
+    fn turn(driver: &Driver, queue: &mut Queue, most: u16) -> Result<Processed, Broken> {
+        let mut device = Entropy::new(|bytes| bytes.fill(0xa5));
+        queue.each(&driver.memory, most, |chain| device.serve(chain, &driver.memory))
     }
 
     #[test]
@@ -144,11 +134,9 @@ mod tests {
         for _ in 0..5 {
             driver.offer(&[(BUFFERS, 1, WRITE)]);
         }
-        let mut turn =
-            |most| Entropy::new(|bytes| bytes.fill(1)).process(0, &mut queue, &driver.memory, most);
-        assert_eq!(turn(3), Ok(Processed { interrupt: true, emptied: false }));
+        assert_eq!(turn(&driver, &mut queue, 3), Ok(Processed { interrupt: true, emptied: false }));
         assert_eq!(driver.used().0, 3);
-        assert_eq!(turn(3), Ok(Processed { interrupt: true, emptied: true }));
+        assert_eq!(turn(&driver, &mut queue, 3), Ok(Processed { interrupt: true, emptied: true }));
     }
 
     #[test]
