@@ -1,8 +1,9 @@
 //! ringfence: a KVM virtual machine monitor in which every thread role has its own seccomp filter.
 //!
-//! Dependencies point one way: `cli -> role -> report -> machine, devices -> confine -> seccomp-policies`, and
+//! Dependencies point one way: `cli -> role -> report -> api -> machine, devices -> confine -> seccomp-policies`, and
 //! `cli -> exec -> report`.
 
+pub mod api;
 pub mod cli;
 pub mod confine;
 pub mod devices;

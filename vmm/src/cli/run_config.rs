@@ -4,11 +4,10 @@ use std::fs::File;
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
-use serde::Deserialize;
-use serde::de::{Deserializer, Error as _};
+use serde::de::Error as _;
 
-use crate::devices::virtio::block::Cache;
-use crate::machine::{HugePages, MAX_VCPUS};
+use crate::api::model::Configuration;
+use crate::machine::HugePages;
 use crate::role::devices::DiskConfig;
 
 /// What a configuration file asks for.
@@ -69,102 +68,6 @@ pub enum Error {
     },
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Document {
-    #[serde(rename = "boot-source")]
-    boot_source: BootSource,
-    #[serde(rename = "machine-config", default)]
-    machine_config: MachineConfig,
-    #[serde(default)]
-    drives: Vec<Drive>,
-    entropy: Option<Entropy>,
-}
-
-/// A disk. Firecracker's `rate_limiter`, `partuuid`, `io_engine` and `socket` are not there yet, and refused by name.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Drive {
-    #[serde(rename = "drive_id")]
-    id: String,
-    path_on_host: PathBuf,
-    is_root_device: bool,
-    #[serde(default)]
-    is_read_only: bool,
-    #[serde(default)]
-    cache_type: CacheName,
-}
-
-#[derive(Clone, Copy, Default, Deserialize)]
-enum CacheName {
-    #[default]
-    Unsafe,
-    Writeback,
-}
-
-impl From<Drive> for DiskConfig {
-    fn from(drive: Drive) -> Self {
-        Self {
-            path: drive.path_on_host,
-            id: drive.id,
-            read_only: drive.is_read_only,
-            cache: match drive.cache_type {
-                CacheName::Unsafe => Cache::Unsafe,
-                CacheName::Writeback => Cache::Writeback,
-            },
-        }
-    }
-}
-
-/// The entropy device. Firecracker's `rate_limiter` is not there yet, and refused by name.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Entropy {}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct BootSource {
-    kernel_image_path: PathBuf,
-    initrd_path: Option<PathBuf>,
-    boot_args: Option<String>,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct MachineConfig {
-    #[serde(default, deserialize_with = "vcpu_count")]
-    vcpu_count: Option<u8>,
-    mem_size_mib: Option<u32>,
-    huge_pages: Option<HugePagesName>,
-}
-
-/// Firecracker's names, and one of ours for transparent huge pages.
-#[derive(Clone, Copy, Deserialize)]
-enum HugePagesName {
-    None,
-    #[serde(rename = "2M")]
-    Explicit2M,
-    Transparent,
-}
-
-impl From<HugePagesName> for HugePages {
-    fn from(name: HugePagesName) -> Self {
-        match name {
-            HugePagesName::None => Self::Off,
-            HugePagesName::Explicit2M => Self::Explicit2M,
-            HugePagesName::Transparent => Self::Transparent,
-        }
-    }
-}
-
-/// In words of the subject and not of a type.
-fn vcpu_count<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u8>, D::Error> {
-    let Some(count) = Option::<u64>::deserialize(deserializer)? else { return Ok(None) };
-    let small = u8::try_from(count).ok().filter(|count| (1..=MAX_VCPUS).contains(count));
-    let refused = || D::Error::custom(format_args!("a machine has 1 to {MAX_VCPUS} vCPUs here, not {count}"));
-    small.map(Some).ok_or_else(refused)
-}
-
 /// No configuration comes near; /dev/zero has no end.
 const MOST_BYTES: u64 = 1024 * 1024;
 
@@ -189,7 +92,7 @@ impl RunConfig {
     }
 
     fn parse(text: &str) -> Result<Self, serde_json::Error> {
-        let Document { boot_source, machine_config, mut drives, entropy } = serde_json::from_str(text)?;
+        let Configuration { boot_source, machine_config, mut drives, entropy } = serde_json::from_str(text)?;
         let roots = drives.iter().filter(|drive| drive.is_root_device);
         let root = only(roots.map(|drive| Root { read_only: drive.is_read_only }))
             .map_err(serde_json::Error::custom)?;
@@ -218,6 +121,7 @@ fn only<T>(mut values: impl Iterator<Item = T>) -> Result<Option<T>, &'static st
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::devices::virtio::block::Cache;
 
     #[test]
     fn firecracker_s_own_example_of_a_machine_is_understood() {

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use rustix::fs::FlockOperation;
 use rustix::io::Errno;
 
+use crate::api::model::Drive;
 use crate::devices::virtio::block::{Cache, ID_BYTES, Properties, SECTOR};
 
 /// What a disk is to be.
@@ -21,6 +22,17 @@ pub struct DiskConfig {
     pub read_only: bool,
     /// What a flush promises.
     pub cache: Cache,
+}
+
+impl From<Drive> for DiskConfig {
+    fn from(drive: Drive) -> Self {
+        Self {
+            path: drive.path_on_host,
+            id: drive.drive_id,
+            read_only: drive.is_read_only,
+            cache: drive.cache_type.into(),
+        }
+    }
 }
 
 /// An open disk.

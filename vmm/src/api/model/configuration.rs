@@ -1,0 +1,22 @@
+//! The whole of a machine: Firecracker's configuration file.
+
+use serde::Deserialize;
+
+use super::{BootSource, Drive, Entropy, MachineConfig};
+
+/// What a configuration file holds.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Configuration {
+    /// What the machine runs.
+    #[serde(rename = "boot-source")]
+    pub boot_source: BootSource,
+    /// Processors and memory.
+    #[serde(rename = "machine-config", default)]
+    pub machine_config: MachineConfig,
+    /// Disks, in their order.
+    #[serde(default)]
+    pub drives: Vec<Drive>,
+    /// A source of random bytes.
+    pub entropy: Option<Entropy>,
+}
