@@ -1,7 +1,8 @@
 //! What a device does with its queues.
 
-use virtio_queue::DescriptorChain;
 use vm_memory::GuestMemoryMmap;
+
+use super::queue::Queue;
 
 /// Feature bits, as virtio 1.2 section 6 numbers them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -11,6 +12,15 @@ impl Features {
     /// `VIRTIO_F_VERSION_1`: the device follows version 1 or later. Every device here offers it, and a driver that does not
     /// take it is refused.
     pub const VERSION_1: Self = Self(1 << 32);
+
+    /// `VIRTIO_F_INDIRECT_DESC`: a descriptor may stand for a table of them.
+    pub const INDIRECT_DESC: Self = Self(1 << 28);
+
+    /// `VIRTIO_F_EVENT_IDX`: each side tells the other from which entry of a ring on it wants to hear.
+    pub const EVENT_IDX: Self = Self(1 << 29);
+
+    /// What every device here offers.
+    pub const COMMON: Self = Self(Self::VERSION_1.0 | Self::INDIRECT_DESC.0 | Self::EVENT_IDX.0);
 
     /// Whether all features of `other` are among these.
     pub const fn contain(self, other: Self) -> bool {
@@ -37,15 +47,28 @@ pub struct Broken(pub &'static str);
 
 /// What a device does, apart from its registers. Runs in a thread that allocates nothing.
 pub trait Device: std::fmt::Debug {
-    /// Uses one chain of buffers, and says how many bytes it wrote into them.
+    /// The driver has started the device, and these features are agreed upon. No queue was served yet.
+    fn start(&mut self, _features: Features) {}
+
+    /// The queues are gone: the driver has reset the device, or has broken a queue.
+    fn stop(&mut self) {}
+
+    /// Does what there is to do with a queue: the driver has put buffers into it, or [`Self::has_work`] said so.
     ///
     /// # Errors
     /// [`Broken`]: the driver is told to reset the device.
     fn serve(
         &mut self,
-        chain: DescriptorChain<&GuestMemoryMmap>,
+        index: usize,
+        queue: &mut Queue,
         memory: &GuestMemoryMmap,
-    ) -> Result<u32, Broken>;
+    ) -> Result<Processed, Broken>;
+
+    /// Whether the device by itself has something for a queue: what came from the host, or what serving another queue
+    /// brought. Not while it waits for buffers of the driver's.
+    fn has_work(&self, _index: usize) -> bool {
+        false
+    }
 }
 
 /// What became of the buffers of a queue.
@@ -53,6 +76,6 @@ pub trait Device: std::fmt::Debug {
 pub struct Processed {
     /// The driver wants an interrupt for what was used.
     pub interrupt: bool,
-    /// No buffer is left.
-    pub emptied: bool,
+    /// The turn is over, and more could be done at once.
+    pub more: bool,
 }

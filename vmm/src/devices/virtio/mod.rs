@@ -6,8 +6,10 @@
 
 pub mod block;
 pub mod buffers;
+pub mod configuration;
 pub mod device;
 pub mod queue;
+pub mod rate_limiter;
 pub mod register;
 pub mod rng;
 #[cfg(test)]
@@ -15,7 +17,9 @@ pub(crate) mod test_driver;
 pub mod transport;
 pub mod window;
 
+pub use configuration::Configuration;
 pub use device::{Broken, Device, Features, Identity, Processed};
 pub use queue::Queue;
+pub use rate_limiter::{Limits, Rate, RateLimiter};
 pub use transport::{Asked, Request, Transport};
 pub use window::Windows;

@@ -3,7 +3,7 @@
 use virtio_queue::{DescriptorChain, Queue as Rings, QueueOwnedT as _, QueueT as _};
 use vm_memory::{GuestAddress, GuestMemoryMmap};
 
-use super::device::{Broken, Processed};
+use super::device::{Broken, Features, Processed};
 
 /// What a driver writes into the registers of a queue.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -22,62 +22,185 @@ pub struct Setting {
 
 /// A queue in use.
 #[derive(Debug)]
-pub struct Queue(Rings);
+pub struct Queue {
+    rings: Rings,
+    /// Chains were given back of which the driver was not told.
+    untold: bool,
+}
 
 impl Queue {
-    /// Takes a queue into use. `most`: the greatest size that the device offers.
+    /// Takes a queue into use. `most`: the greatest size that the device offers; `features`: what is agreed upon.
     ///
     /// # Errors
     /// [`Broken`] where a driver may not have it so: a size that is no power of 2 or too large, addresses that are not
     /// aligned, rings outside memory.
-    pub fn new(setting: &Setting, most: u16, memory: &GuestMemoryMmap) -> Result<Self, Broken> {
+    pub fn new(
+        setting: &Setting,
+        most: u16,
+        features: Features,
+        memory: &GuestMemoryMmap,
+    ) -> Result<Self, Broken> {
         let mut rings = Rings::new(most).map_err(|_| Broken("its device offers no such size"))?;
         let refused = |_| Broken("a size that is no power of 2 or too large, or rings that are not aligned");
         rings.try_set_size(setting.size).map_err(refused)?;
         rings.try_set_desc_table_address(GuestAddress(setting.descriptors)).map_err(refused)?;
         rings.try_set_avail_ring_address(GuestAddress(setting.driver)).map_err(refused)?;
         rings.try_set_used_ring_address(GuestAddress(setting.device)).map_err(refused)?;
+        rings.set_event_idx(features.contain(Features::EVENT_IDX));
         rings.set_ready(setting.ready);
         // virtio-queue takes address 0 of the available ring for a queue that was never set up.
         if setting.driver == 0 || !rings.is_valid(memory) {
             return Err(Broken("rings that are not in memory"));
         }
-        Ok(Self(rings))
+        Ok(Self { rings, untold: false })
     }
 
     /// How many descriptors it has.
     pub fn size(&self) -> u16 {
-        self.0.size()
+        self.rings.size()
     }
 
-    /// Gives up to `most` chains of buffers to `used`, which says how many bytes it wrote into each, and to the driver
-    /// what came of it.
+    /// The next chain of buffers. `None`: none is left, and the driver tells when it puts one in.
     ///
     /// # Errors
-    /// [`Broken`]: rings that contradict themselves, or what `used` says.
+    /// [`Broken`]: rings that contradict themselves.
+    pub fn next<'memory>(
+        &mut self,
+        memory: &'memory GuestMemoryMmap,
+    ) -> Result<Option<DescriptorChain<&'memory GuestMemoryMmap>>, Broken> {
+        let unreadable = |_| Broken("an available ring that runs ahead of itself");
+        if let Some(chain) = self.rings.iter(memory).map_err(unreadable)?.next() {
+            return Ok(Some(chain));
+        }
+        // One that came before the driver could know that it is to tell.
+        let came = self.rings.enable_notification(memory);
+        if !came.map_err(|_| Broken("a used ring that cannot be written"))? {
+            return Ok(None);
+        }
+        Ok(self.rings.iter(memory).map_err(unreadable)?.next())
+    }
+
+    /// So many chains, the last that were taken, are in the queue again.
+    pub fn put_back(&mut self, chains: u16) {
+        self.rings.set_next_avail(self.rings.next_avail().wrapping_sub(chains));
+    }
+
+    /// Gives a chain back to the driver, by the number of its first descriptor, with so many bytes written into it.
+    ///
+    /// # Errors
+    /// [`Broken`]
+    pub fn used(&mut self, memory: &GuestMemoryMmap, head: u16, written: u32) -> Result<(), Broken> {
+        let unwritable = |_| Broken("a used ring that cannot be written, or a descriptor beyond the table");
+        self.rings.add_used(memory, head, written).map_err(unwritable)?;
+        self.untold = true;
+        Ok(())
+    }
+
+    /// Whether the driver wants an interrupt for what it was given back.
+    ///
+    /// # Errors
+    /// [`Broken`]
+    pub fn finish(&mut self, memory: &GuestMemoryMmap) -> Result<bool, Broken> {
+        if !std::mem::take(&mut self.untold) {
+            return Ok(false);
+        }
+        self.rings.needs_notification(memory).map_err(|_| Broken("an available ring that cannot be read"))
+    }
+
+    /// Gives as many chains of buffers as the queue can hold to `serve`, which says how many bytes it wrote into each, and
+    /// to the driver what came of it.
+    ///
+    /// # Errors
+    /// [`Broken`]: rings that contradict themselves, or what `serve` says.
     pub fn each(
         &mut self,
         memory: &GuestMemoryMmap,
-        most: u16,
-        mut used: impl FnMut(DescriptorChain<&GuestMemoryMmap>) -> Result<u32, Broken>,
+        mut serve: impl FnMut(DescriptorChain<&GuestMemoryMmap>) -> Result<u32, Broken>,
     ) -> Result<Processed, Broken> {
-        let unreadable = |_| Broken("an available ring that runs ahead of itself");
-        let mut any = false;
-        for _ in 0..most {
-            let Some(chain) = self.0.iter(memory).map_err(unreadable)?.next() else {
-                return Ok(Processed { interrupt: any && self.interrupt_wanted(memory)?, emptied: true });
+        let mut more = true;
+        for _ in 0..self.size() {
+            let Some(chain) = self.next(memory)? else {
+                more = false;
+                break;
             };
             let head = chain.head_index();
-            let written = used(chain)?;
-            let unwritable =
-                |_| Broken("a used ring that cannot be written, or a descriptor beyond the table");
-            self.0.add_used(memory, head, written).map_err(unwritable)?;
-            any = true;
+            let written = serve(chain)?;
+            self.used(memory, head, written)?;
         }
-        Ok(Processed { interrupt: any && self.interrupt_wanted(memory)?, emptied: false })
+        Ok(Processed { interrupt: self.finish(memory)?, more })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::devices::virtio::buffers::Buffers;
+    use crate::devices::virtio::test_driver::{BUFFERS, Driver, INDIRECT, MEMORY, SIZE, WRITE};
+
+    #[test]
+    fn a_turn_uses_no_more_chains_than_the_queue_can_hold() {
+        let mut driver = Driver::new();
+        let mut queue = driver.queue();
+        driver.offer(&[(BUFFERS, 1, WRITE)]);
+        let memory = driver.memory.clone();
+        // A driver that is always faster.
+        let turn = queue.each(&memory, |_| {
+            driver.offer(&[(BUFFERS, 1, WRITE)]);
+            Ok(0)
+        });
+        assert_eq!(turn, Ok(Processed { interrupt: true, more: true }));
+        assert_eq!(driver.used().0, SIZE);
+        assert_eq!(queue.each(&memory, |_| Ok(0)), Ok(Processed { interrupt: true, more: false }));
     }
 
-    fn interrupt_wanted(&mut self, memory: &GuestMemoryMmap) -> Result<bool, Broken> {
-        self.0.needs_notification(memory).map_err(|_| Broken("an available ring that cannot be read"))
+    #[test]
+    fn what_is_put_back_comes_again_in_its_order() {
+        let mut driver = Driver::new();
+        let mut queue = driver.queue();
+        driver.offer(&[(BUFFERS, 1, WRITE)]);
+        driver.offer(&[(BUFFERS, 2, WRITE)]);
+        let mut heads = |count: usize| -> Vec<u16> {
+            let next = || queue.next(&driver.memory).unwrap().unwrap().head_index();
+            std::iter::repeat_with(next).take(count).collect()
+        };
+        assert_eq!(heads(2), [0, 1]);
+        queue.put_back(2);
+        assert_eq!(queue.next(&driver.memory).unwrap().unwrap().head_index(), 0);
+        queue.used(&driver.memory, 0, 7).unwrap();
+        assert_eq!(driver.used(), (1, 0, 7));
+        assert!(queue.finish(&driver.memory).unwrap());
+        assert!(!queue.finish(&driver.memory).unwrap(), "the driver has been told");
+    }
+
+    #[test]
+    fn with_event_indices_each_side_hears_from_the_entry_on_that_it_named() {
+        let mut driver = Driver::new();
+        let mut queue = driver.queue_with(Features(Features::VERSION_1.0 | Features::EVENT_IDX.0));
+        driver.want_interrupt_from(1);
+        let mut turn = |driver: &mut Driver| {
+            driver.offer(&[(BUFFERS, 1, WRITE)]);
+            queue.each(&driver.memory, |_| Ok(0)).unwrap().interrupt
+        };
+        assert_eq!([turn(&mut driver), turn(&mut driver), turn(&mut driver)], [false, true, false]);
+        assert_eq!(driver.kicks_from(), 3);
+    }
+
+    #[test]
+    fn a_table_of_descriptors_is_read_where_it_is_in_memory_and_empty_where_not() {
+        let features = Features(Features::VERSION_1.0 | Features::INDIRECT_DESC.0);
+        let lengths = |address: u64, bytes: u32| {
+            let mut driver = Driver::new();
+            let mut queue = driver.queue_with(features);
+            driver.table(BUFFERS, &[(BUFFERS + 256, 3, 0), (BUFFERS + 512, 5, WRITE)]);
+            driver.offer(&[(address, bytes, INDIRECT)]);
+            let chain = queue.next(&driver.memory).unwrap().unwrap();
+            Buffers::new(chain).map(|buffers| (buffers.readable.left(), buffers.writable.left()))
+        };
+        assert_eq!(lengths(BUFFERS, 32), Ok((3, 5)));
+        for (address, bytes) in
+            [(MEMORY as u64, 32), (u64::MAX - 15, 32), (BUFFERS, 0), (BUFFERS, 31), (BUFFERS, u32::MAX - 15)]
+        {
+            assert_eq!(lengths(address, bytes), Ok((0, 0)), "{address:#x}, {bytes}");
+        }
     }
 }

@@ -2,12 +2,15 @@
 
 use vm_memory::{Bytes as _, GuestAddress, GuestMemoryMmap};
 
+use super::device::Features;
 use super::queue::{Queue, Setting};
 
 /// Descriptor flags, virtio 1.2 section 2.7.5.
 pub(crate) const NEXT: u16 = 1;
 /// The device writes into the buffer.
 pub(crate) const WRITE: u16 = 2;
+/// The buffer is a table of descriptors.
+pub(crate) const INDIRECT: u16 = 4;
 
 /// Bytes of memory.
 pub(crate) const MEMORY: usize = 1 << 20;
@@ -39,15 +42,33 @@ impl Driver {
     }
 
     pub(crate) fn queue(&self) -> Queue {
-        Queue::new(&Self::setting(), 256, &self.memory).unwrap()
+        self.queue_with(Features::VERSION_1)
+    }
+
+    /// A queue of a driver that has agreed to these features.
+    pub(crate) fn queue_with(&self, features: Features) -> Queue {
+        Queue::new(&Self::setting(), 256, features, &self.memory).unwrap()
     }
 
     /// Writes a descriptor: address, length, flags, next.
     pub(crate) fn describe(&self, index: u16, address: u64, length: u32, flags: u16, next: u16) {
+        self.describe_at(DESCRIPTORS, index, address, length, flags, next);
+    }
+
+    /// Writes a table of descriptors, (address, length, flags), to this place.
+    pub(crate) fn table(&self, at: u64, buffers: &[(u64, u32, u16)]) {
+        let last = buffers.len() - 1;
+        for (index, &(address, length, flags)) in (0u16..).zip(buffers) {
+            let next = if usize::from(index) < last { NEXT } else { 0 };
+            self.describe_at(at, index, address, length, flags | next, index + 1);
+        }
+    }
+
+    fn describe_at(&self, table: u64, index: u16, address: u64, length: u32, flags: u16, next: u16) {
         let bytes =
             [&address.to_le_bytes()[..], &length.to_le_bytes(), &flags.to_le_bytes(), &next.to_le_bytes()]
                 .concat();
-        self.memory.write_slice(&bytes, GuestAddress(DESCRIPTORS + 16 * u64::from(index))).unwrap();
+        self.memory.write_slice(&bytes, GuestAddress(table + 16 * u64::from(index))).unwrap();
     }
 
     /// Puts a chain of buffers, (address, length, flags), into the queue.
@@ -73,6 +94,18 @@ impl Driver {
     pub(crate) fn set_available(&mut self, count: u16) {
         self.available = count;
         self.memory.write_slice(&count.to_le_bytes(), GuestAddress(AVAILABLE + 2)).unwrap();
+    }
+
+    /// From which entry of the used ring on it wants an interrupt: `used_event`, after the available ring.
+    pub(crate) fn want_interrupt_from(&self, entry: u16) {
+        let at = AVAILABLE + 4 + 2 * u64::from(SIZE);
+        self.memory.write_slice(&entry.to_le_bytes(), GuestAddress(at)).unwrap();
+    }
+
+    /// From which entry of the available ring on the device wants to hear: `avail_event`, after the used ring.
+    pub(crate) fn kicks_from(&self) -> u16 {
+        let bytes = self.bytes(USED + 4 + 8 * u64::from(SIZE), 2);
+        u16::from_le_bytes([bytes[0], bytes[1]])
     }
 
     /// How many chains have come back, and head and length of the last.

@@ -6,6 +6,7 @@
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use super::configuration::Configuration;
 use super::device::{Features, Identity};
 use super::queue::Setting;
 use super::register::{self, MAGIC, status};
@@ -41,8 +42,7 @@ pub enum Asked {
 #[derive(Debug)]
 pub struct Transport {
     identity: Identity,
-    /// The device's configuration space, which nobody changes.
-    configuration: Vec<u8>,
+    configuration: Configuration,
     registers: Mutex<Registers>,
     interrupt: AtomicU32,
     /// [`SETTLED`], or what is asked of the device's thread.
@@ -85,7 +85,7 @@ impl Registers {
 
 impl Transport {
     /// The registers of a device that nobody has noticed yet, and its configuration space.
-    pub fn new(identity: Identity, configuration: Vec<u8>) -> Self {
+    pub fn new(identity: Identity, configuration: Configuration) -> Self {
         Self {
             identity,
             configuration,
@@ -100,6 +100,11 @@ impl Transport {
         &self.identity
     }
 
+    /// Its configuration space.
+    pub fn configuration(&self) -> &Configuration {
+        &self.configuration
+    }
+
     fn registers(&self) -> MutexGuard<'_, Registers> {
         self.registers.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -108,9 +113,7 @@ impl Transport {
     /// `data` as it is.
     pub fn read(&self, offset: u64, data: &mut [u8]) {
         if let Some(from) = offset.checked_sub(register::CONFIG) {
-            let from = usize::try_from(from).unwrap_or(usize::MAX);
-            let part = self.configuration.get(from..).unwrap_or_default();
-            data.iter_mut().zip(part).for_each(|(byte, value)| *byte = *value);
+            self.configuration.read(from, data);
         } else if let (Some(value), Ok(data)) = (self.register(offset), <&mut [u8; 4]>::try_from(data)) {
             *data = value.to_le_bytes();
         }
@@ -125,7 +128,8 @@ impl Transport {
             register::MAGIC_VALUE => MAGIC,
             register::VERSION => 2,
             register::DEVICE_ID => self.identity.device_type,
-            register::VENDOR_ID | register::CONFIG_GENERATION => 0,
+            register::VENDOR_ID => 0,
+            register::CONFIG_GENERATION => self.configuration.generation(),
             register::DEVICE_FEATURES => half(self.identity.features, self.registers().device_select),
             register::QUEUE_NUM_MAX => queue_max(&self.registers()).map_or(0, u32::from),
             register::QUEUE_READY => self.registers().queue().is_some_and(|queue| queue.ready).into(),
@@ -138,6 +142,10 @@ impl Transport {
 
     /// The guest writes. `None`: done.
     pub fn write(&self, offset: u64, data: &[u8]) -> Option<Asked> {
+        if let Some(from) = offset.checked_sub(register::CONFIG) {
+            self.configuration.driver_writes(from, data);
+            return None;
+        }
         let value = u32::from_le_bytes(data.try_into().ok()?);
         let mut registers = self.registers();
         if self.request.load(Ordering::SeqCst) != SETTLED {
@@ -206,6 +214,11 @@ impl Transport {
         }
     }
 
+    /// The device's thread: the features that are agreed upon, once the driver has started the device.
+    pub fn agreed(&self) -> Features {
+        self.registers().driver_features
+    }
+
     /// The device's thread: what the driver wrote of a queue; `None` for one that it does not use.
     pub fn setting(&self, index: u16) -> Option<Setting> {
         self.registers().queues.get(usize::from(index)).copied().filter(|setting| setting.ready)
@@ -224,6 +237,16 @@ impl Transport {
     /// The device's thread: used buffers wait for the driver. To be called before the interrupt is raised.
     pub fn used_buffers(&self) {
         self.interrupt.fetch_or(USED_BUFFERS, Ordering::SeqCst);
+    }
+
+    /// The device's thread: notes for the driver that the configuration has changed. True if it has, and the driver is there to
+    /// be interrupted; one that starts later reads what there is.
+    pub fn tell_of_configuration(&self) -> bool {
+        let told = self.configuration.take_untold() && self.registers().status & status::DRIVER_OK != 0;
+        if told {
+            self.interrupt.fetch_or(CONFIGURATION_CHANGED, Ordering::SeqCst);
+        }
+        told
     }
 
     /// The device's thread: the device cannot go on. The driver is to be interrupted.
@@ -315,7 +338,7 @@ mod tests {
 
     /// A device whose driver has come as far as the features, and takes these.
     fn with_features(features: u64) -> Transport {
-        let transport = Transport::new(IDENTITY, Vec::new());
+        let transport = Transport::new(IDENTITY, Configuration::new(Vec::new()));
         write(&transport, register::STATUS, status::ACKNOWLEDGE);
         write(&transport, register::STATUS, status::ACKNOWLEDGE | status::DRIVER);
         for select in [0, 1] {
@@ -345,7 +368,7 @@ mod tests {
 
     #[test]
     fn a_device_says_what_it_is_and_what_it_offers() {
-        let transport = Transport::new(IDENTITY, Vec::new());
+        let transport = Transport::new(IDENTITY, Configuration::new(Vec::new()));
         assert_eq!([0, 4, 8, 12].map(|at| read(&transport, at)), [0x7472_6976, 2, 4, 0]);
         for (select, features) in [(0, 1 << 5), (1, 1), (2, 0), (u32::MAX, 0)] {
             write(&transport, register::DEVICE_FEATURES_SEL, select);
@@ -375,7 +398,7 @@ mod tests {
 
     #[test]
     fn a_driver_starts_in_order_and_may_leave_out_nothing() {
-        let transport = Transport::new(IDENTITY, Vec::new());
+        let transport = Transport::new(IDENTITY, Configuration::new(Vec::new()));
         for too_early in [
             status::DRIVER,
             status::FEATURES_OK,
@@ -389,6 +412,22 @@ mod tests {
         let transport = with_features(1 << 32);
         assert_eq!(write(&transport, register::STATUS, status::FAILED), None);
         assert_eq!(read(&transport, register::STATUS), AGREED | status::FAILED);
+    }
+
+    #[test]
+    fn a_change_of_the_configuration_interrupts_a_driver_that_has_started() {
+        let transport = Transport::new(IDENTITY, Configuration::new(vec![0; 4]));
+        transport.configuration().set(0, &[1]);
+        assert!(!transport.tell_of_configuration(), "nobody is there");
+        assert_eq!(read(&transport, register::CONFIG_GENERATION), 1);
+        let transport = set_up();
+        write(&transport, register::STATUS, AGREED | status::DRIVER_OK);
+        transport.settle(Request::Activate);
+        assert!(!transport.tell_of_configuration());
+        transport.configuration().set(0, &[1]);
+        assert!(transport.tell_of_configuration());
+        assert_eq!(read(&transport, register::INTERRUPT_STATUS), CONFIGURATION_CHANGED);
+        assert!(!transport.tell_of_configuration());
     }
 
     #[test]
@@ -466,7 +505,7 @@ mod tests {
 
     #[test]
     fn the_configuration_space_is_read_in_any_width_and_never_written() {
-        let transport = Transport::new(IDENTITY, (1..=10).collect());
+        let transport = Transport::new(IDENTITY, Configuration::new((1..=10).collect()));
         for (offset, expected) in [
             (0, &[1][..]),
             (0, &[1, 2, 3, 4, 5, 6, 7, 8]),
@@ -485,7 +524,7 @@ mod tests {
 
     #[test]
     fn accesses_of_other_widths_and_places_do_nothing() {
-        let transport = Transport::new(IDENTITY, Vec::new());
+        let transport = Transport::new(IDENTITY, Configuration::new(Vec::new()));
         for length in [1, 2, 3, 8] {
             let mut data = vec![0xee; length];
             transport.read(register::MAGIC_VALUE, &mut data);

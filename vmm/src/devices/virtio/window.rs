@@ -41,11 +41,11 @@ impl Windows {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::devices::virtio::rng;
+    use crate::devices::virtio::{Configuration, rng};
 
     fn windows(count: usize) -> Windows {
-        let transports =
-            (0..count).map(|_| &*Box::leak(Box::new(Transport::new(rng::IDENTITY, Vec::new())))).collect();
+        let transport = || Transport::new(rng::IDENTITY, Configuration::new(Vec::new()));
+        let transports = (0..count).map(|_| &*Box::leak(Box::new(transport()))).collect();
         Windows::new(0xd000_0000, 0x1000, transports)
     }
 

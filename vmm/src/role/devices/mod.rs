@@ -11,7 +11,7 @@ use vmm_sys_util::eventfd::EventFd;
 
 pub use self::disk::{Disk, DiskConfig, Error as DiskError, TextError};
 use super::io::{DeviceDescriptors, Kind};
-use crate::devices::virtio::{Transport, Windows, register, rng};
+use crate::devices::virtio::{Configuration, Identity, Transport, Windows, register, rng};
 use crate::machine::layout;
 
 /// Which devices the guest gets.
@@ -44,13 +44,13 @@ fn tried<T>(what: &'static str, result: Result<T, impl Into<io::Error>>) -> Resu
     result.map_err(|source| Error { what, source: source.into() })
 }
 
-/// A device with one queue.
+/// A device, its queues and its line.
 #[derive(Debug)]
 struct Wired {
     transport: &'static Transport,
     kind: Kind,
-    /// KVM's ioeventfd: a kick of the queue leaves `KVM_RUN` for no one.
-    queue: EventFd,
+    /// KVM's ioeventfds, one a queue: a kick leaves `KVM_RUN` for no one.
+    queues: Vec<EventFd>,
     interrupt: EventFd,
 }
 
@@ -71,10 +71,10 @@ impl Wiring {
         let of_disk = |(index, disk): (u8, &Disk)| {
             let Disk { file, properties, .. } = disk;
             let kind = Kind::Disk { index, file: file.as_raw_fd(), properties: *properties };
-            (properties.identity(), properties.configuration(), kind)
+            (properties.identity(), Configuration::new(properties.configuration()), kind)
         };
         let disks_of = (0..).zip(&disks).map(of_disk);
-        let entropy = entropy.then(|| (rng::IDENTITY, Vec::new(), Kind::Entropy));
+        let entropy = entropy.then(|| (rng::IDENTITY, Configuration::new(Vec::new()), Kind::Entropy));
         let devices = (0..layout::MAX_VIRTIO)
             .zip(disks_of.chain(entropy))
             .map(|(place, (identity, configuration, kind))| {
@@ -99,24 +99,29 @@ impl Wiring {
 impl Wired {
     fn new(transport: Transport, kind: Kind, place: u8, vm: &VmFd) -> Result<Self, Error> {
         let eventfd = || tried("eventfd", EventFd::new(libc::EFD_NONBLOCK | libc::EFD_CLOEXEC));
-        let (queue, interrupt) = (eventfd()?, eventfd()?);
+        let error = |error: kvm_ioctls::Error| io::Error::from_raw_os_error(error.errno());
         let registers = layout::VIRTIO + layout::VIRTIO_WINDOW * u64::from(place);
         let notify = IoEventAddress::Mmio(registers + register::QUEUE_NOTIFY);
-        let error = |error: kvm_ioctls::Error| io::Error::from_raw_os_error(error.errno());
-        // The value that is written there is the number of the queue.
-        let heard = vm.register_ioevent(&queue, &notify, 0u32).map_err(error);
-        tried("registering a device's ioeventfd", heard)?;
+        let Identity { queues, .. } = *transport.identity();
+        let queue_of = |number: u32| {
+            let queue = eventfd()?;
+            // The value that is written there is the number of the queue.
+            let heard = vm.register_ioevent(&queue, &notify, number).map_err(error);
+            tried("registering a device's ioeventfd", heard).map(|()| queue)
+        };
+        let queues = (0..).zip(queues).map(|(number, _)| queue_of(number)).collect::<Result<_, _>>()?;
+        let interrupt = eventfd()?;
         let line = layout::VIRTIO_IRQ + u32::from(place);
         tried("registering a device's irqfd", vm.register_irqfd(&interrupt, line).map_err(error))?;
         let transport = Box::leak(Box::new(transport));
-        Ok(Self { transport, kind, queue, interrupt })
+        Ok(Self { transport, kind, queues, interrupt })
     }
 
     fn descriptors(&self) -> DeviceDescriptors {
         DeviceDescriptors {
             transport: self.transport,
             kind: self.kind,
-            queue: self.queue.as_raw_fd(),
+            queues: self.queues.iter().map(EventFd::as_raw_fd).collect(),
             interrupt: self.interrupt.as_raw_fd(),
         }
     }

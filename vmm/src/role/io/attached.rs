@@ -2,94 +2,167 @@
 
 use std::os::fd::{AsRawFd as _, RawFd};
 
+use event_manager::{EventOps, Events};
 use vm_memory::GuestMemoryMmap;
+use vmm_sys_util::epoll::EventSet;
 
 use crate::confine::{Slot, futex};
-use crate::devices::virtio::{Device, Queue, Request, Transport};
+use crate::devices::virtio::block::{Block, Storage};
+use crate::devices::virtio::rng::Entropy;
+use crate::devices::virtio::{Broken, Device, Queue, Request, Transport};
 
-/// A device with one queue, between its registers and its descriptors.
+/// A device together with what it has on this host: descriptors of its own, beside the queues' kicks.
+pub(super) trait Hosted: Device {
+    /// Listens to its descriptors from the start on. Before the fence.
+    fn listen(&mut self, _ops: &mut EventOps) {}
+
+    /// The descriptor of this number has an event: false if it is none of the device's. What there is to do for a queue,
+    /// [`Device::has_work`] says afterwards.
+    fn ready(&mut self, _number: RawFd, _events: EventSet, _ops: &mut EventOps) -> bool {
+        false
+    }
+
+    /// The queues were served, begun or ended: listens from now on to what it wants to hear.
+    fn listen_again(&mut self, _ops: &mut EventOps) {}
+}
+
+impl Hosted for Entropy {}
+impl<S: Storage> Hosted for Block<S> {}
+
+/// A device between its registers and its descriptors.
 #[derive(Debug)]
 pub(super) struct Attached {
     transport: &'static Transport,
-    device: Box<dyn Device>,
-    /// In use from the driver's start to its reset.
-    queue: Option<Queue>,
-    kick: Slot,
+    device: Box<dyn Hosted>,
+    lines: Vec<Line>,
     interrupt: Slot,
     memory: &'static GuestMemoryMmap,
 }
 
+/// A queue and the eventfd that hears its kicks.
+#[derive(Debug)]
+struct Line {
+    kick: Slot,
+    /// In use from the driver's start to its reset.
+    queue: Option<Queue>,
+}
+
+/// Whether there is something that could be done at once.
+#[must_use]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Rest {
+    /// Nothing before the next event.
+    Nothing,
+    /// The device's turn is over, and no event will bring it back.
+    Turn,
+}
+
 impl Attached {
+    /// `kicks`: one for each queue, in their order.
     pub(super) fn new(
         transport: &'static Transport,
-        device: Box<dyn Device>,
-        kick: Slot,
+        device: Box<dyn Hosted>,
+        kicks: impl IntoIterator<Item = Slot>,
         interrupt: Slot,
         memory: &'static GuestMemoryMmap,
     ) -> Self {
-        Self { transport, device, queue: None, kick, interrupt, memory }
+        let lines = kicks.into_iter().map(|kick| Line { kick, queue: None }).collect();
+        Self { transport, device, lines, interrupt, memory }
     }
 
-    /// The eventfd that hears the queue's kicks.
-    pub(super) fn queue(&self) -> Slot {
-        self.kick
-    }
-
-    /// Whether the descriptor of this number hears its kicks.
-    pub(super) fn hears(&self, number: RawFd) -> bool {
-        self.kick.as_raw_fd() == number
+    /// Before the fence.
+    pub(super) fn listen(&mut self, ops: &mut EventOps) {
+        for line in &self.lines {
+            // A new epoll descriptor takes an eventfd; anything else is a defect and must not go by in silence.
+            ops.add(Events::new(&line.kick, EventSet::IN)).expect("epoll takes a queue's eventfd");
+        }
+        self.device.listen(ops);
     }
 
     /// A vCPU may wait for something that its guest asked for by a register.
     pub(super) fn settle(&mut self) {
         let Some(request) = self.transport.request() else { return };
-        self.queue = None;
-        if request == Request::Activate {
-            self.activate();
+        self.stop();
+        if request == Request::Activate && self.activate().is_err() {
+            self.give_up();
         }
         futex::wake_all(self.transport.settle(request));
     }
 
-    fn activate(&mut self) {
-        let most = self.transport.identity().queues.first().copied().unwrap_or_default();
-        let setting = self.transport.setting(0);
-        match setting.map(|setting| Queue::new(&setting, most, self.memory)) {
-            Some(Ok(queue)) => self.queue = Some(queue),
-            Some(Err(_)) => self.give_up(),
-            // The driver uses no queue, which is of no use and no error.
-            None => {}
+    fn activate(&mut self) -> Result<(), Broken> {
+        let features = self.transport.agreed();
+        let greatest = self.transport.identity().queues;
+        for ((index, line), most) in (0..).zip(&mut self.lines).zip(greatest) {
+            // A queue that the driver does not set up is of no use and no error.
+            let setting = self.transport.setting(index);
+            line.queue =
+                setting.map(|setting| Queue::new(&setting, *most, features, self.memory)).transpose()?;
         }
+        self.device.start(features);
+        Ok(())
     }
 
-    /// The queue was kicked.
-    pub(super) fn kicked(&mut self) {
-        // Unheard until the queue is empty, so that epoll comes back after the others had their turn. What came between
+    /// Serves what an event of this descriptor is about; `None` if it is none of the device's.
+    pub(super) fn event(&mut self, number: RawFd, events: EventSet, ops: &mut EventOps) -> Option<Rest> {
+        let kicked = self.lines.iter().position(|line| line.kick.as_raw_fd() == number);
+        if let Some(index) = kicked {
+            self.kicked(index);
+        } else if !self.device.ready(number, events, ops) {
+            return None;
+        }
+        Some(self.go_on(ops))
+    }
+
+    /// Queue `index` was kicked.
+    fn kicked(&mut self, index: usize) {
+        // Unheard until the turn has left nothing, so that epoll comes back after the others had theirs. What came between
         // the last look and the hearing is looked for once more.
-        if self.process() {
-            self.kick.hear();
-            self.process();
+        if !self.process(index) {
+            self.lines[index].kick.hear();
+            self.process(index);
         }
     }
 
-    /// Uses as many buffers as the queue can hold; true if none is left.
-    fn process(&mut self) -> bool {
-        let Some(queue) = &mut self.queue else { return true };
-        let most = queue.size();
-        let served = queue.each(self.memory, most, |chain| self.device.serve(chain, self.memory));
-        let Ok(processed) = served else {
+    /// What the device has for its queues by itself, in one turn for each.
+    pub(super) fn go_on(&mut self, ops: &mut EventOps) -> Rest {
+        for index in 0..self.lines.len() {
+            if self.works_on(index) {
+                self.process(index);
+            }
+        }
+        self.device.listen_again(ops);
+        if self.transport.tell_of_configuration() {
+            self.interrupt.ring();
+        }
+        if (0..self.lines.len()).any(|index| self.works_on(index)) { Rest::Turn } else { Rest::Nothing }
+    }
+
+    fn works_on(&self, index: usize) -> bool {
+        self.lines[index].queue.is_some() && self.device.has_work(index)
+    }
+
+    /// One turn of a queue; true if more could be done at once.
+    fn process(&mut self, index: usize) -> bool {
+        let Some(queue) = &mut self.lines[index].queue else { return false };
+        let Ok(processed) = self.device.serve(index, queue, self.memory) else {
             self.give_up();
-            return true;
+            return false;
         };
         if processed.interrupt {
             self.transport.used_buffers();
             self.interrupt.ring();
         }
-        processed.emptied
+        processed.more
+    }
+
+    fn stop(&mut self) {
+        self.lines.iter_mut().for_each(|line| line.queue = None);
+        self.device.stop();
     }
 
     /// Nothing more until the driver resets the device, which it is told to.
     fn give_up(&mut self) {
-        self.queue = None;
+        self.stop();
         self.transport.need_reset();
         self.interrupt.ring();
     }

@@ -4,24 +4,24 @@ use std::os::fd::RawFd;
 
 use vm_memory::GuestMemoryMmap;
 
-use super::attached::Attached;
+use super::attached::{Attached, Hosted};
 use super::disk::DiskFile;
 use crate::confine::Slot;
 use crate::confine::table::Placement;
+use crate::devices::virtio::Transport;
 use crate::devices::virtio::block::{Block, Properties};
 use crate::devices::virtio::rng::Entropy;
-use crate::devices::virtio::{Device, Transport};
 use crate::role::policies::io::slot;
 
-/// A device with one queue, with numbers in its parent's table.
-#[derive(Clone, Copy, Debug)]
+/// A device, with numbers in its parent's table.
+#[derive(Clone, Debug)]
 pub struct DeviceDescriptors {
     /// Its registers.
     pub transport: &'static Transport,
     /// What it is.
     pub kind: Kind,
-    /// The eventfd that hears the kicks of its queue.
-    pub queue: RawFd,
+    /// The eventfds that hear the kicks of its queues, in their order.
+    pub queues: Vec<RawFd>,
     /// Its irqfd.
     pub interrupt: RawFd,
 }
@@ -44,7 +44,7 @@ pub enum Kind {
 
 /// Where a device's descriptors lie.
 struct Places {
-    queue: RawFd,
+    queues: Vec<RawFd>,
     interrupt: RawFd,
     file: Option<(RawFd, RawFd)>,
 }
@@ -52,11 +52,13 @@ struct Places {
 impl DeviceDescriptors {
     fn places(&self) -> Places {
         match self.kind {
-            Kind::Entropy => Places { queue: slot::ENTROPY_QUEUE, interrupt: slot::ENTROPY_IRQ, file: None },
+            Kind::Entropy => {
+                Places { queues: vec![slot::ENTROPY_QUEUE], interrupt: slot::ENTROPY_IRQ, file: None }
+            }
             Kind::Disk { index, file, .. } => {
                 let index = RawFd::from(index);
                 Places {
-                    queue: slot::DISK_QUEUES.start() + index,
+                    queues: vec![slot::DISK_QUEUES.start() + index],
                     interrupt: slot::DISK_IRQS.start() + index,
                     file: Some((file, slot::DISKS.start() + index)),
                 }
@@ -65,22 +67,24 @@ impl DeviceDescriptors {
     }
 
     /// Which descriptor goes where.
-    pub(super) fn placements(&self) -> impl Iterator<Item = Placement> + use<> {
-        let Places { queue, interrupt, file } = self.places();
-        let wires = [(self.queue, queue), (self.interrupt, interrupt)];
-        wires.into_iter().chain(file).map(|(from, slot)| Placement { from, slot })
+    pub(super) fn placements(&self) -> impl Iterator<Item = Placement> {
+        let Places { queues, interrupt, file } = self.places();
+        let queues = self.queues.iter().copied().zip(queues);
+        let others = [(self.interrupt, interrupt)].into_iter().chain(file);
+        queues.chain(others).map(|(from, slot)| Placement { from, slot })
     }
 
     /// The device, on its slots.
     pub(super) fn attach(&self, slot: impl Fn(RawFd) -> Slot, memory: &'static GuestMemoryMmap) -> Attached {
-        let Places { queue, interrupt, file } = self.places();
-        let device: Box<dyn Device> = match (self.kind, file) {
+        let Places { queues, interrupt, file } = self.places();
+        let device: Box<dyn Hosted> = match (self.kind, file) {
             (Kind::Disk { properties, .. }, Some((_, number))) => {
                 Box::new(Block::new(properties, DiskFile(slot(number))))
             }
             _ => Box::new(Entropy::new(random)),
         };
-        Attached::new(self.transport, device, slot(queue), slot(interrupt), memory)
+        let kicks = queues.into_iter().map(&slot);
+        Attached::new(self.transport, device, kicks, slot(interrupt), memory)
     }
 }
 

@@ -17,7 +17,7 @@ use seccomp_policies::embed::Embedded;
 use vm_memory::GuestMemoryMmap;
 use vmm_sys_util::epoll::EventSet;
 
-use self::attached::Attached;
+use self::attached::{Attached, Rest};
 use self::input::Input;
 use super::policies::io::{POLICY, slot};
 use super::shared::Shared;
@@ -130,13 +130,37 @@ impl Loop {
     }
 }
 
+impl Loop {
+    /// What a vCPU waits for, and what a turn has left.
+    fn look_at_devices(&mut self, ops: &mut EventOps) {
+        for index in 0..self.devices.len() {
+            let device = &mut self.devices[index];
+            device.settle();
+            let rest = device.go_on(ops);
+            self.come_back_to(rest);
+        }
+    }
+
+    fn device_event(&mut self, number: RawFd, events: EventSet, ops: &mut EventOps) {
+        let rest = self.devices.iter_mut().find_map(|device| device.event(number, events, ops));
+        self.come_back_to(rest.unwrap_or(Rest::Nothing));
+    }
+
+    /// Others have their turn first.
+    fn come_back_to(&self, rest: Rest) {
+        if rest == Rest::Turn {
+            self.bell.ring();
+        }
+    }
+}
+
 impl MutEventSubscriber for Loop {
     fn init(&mut self, ops: &mut EventOps) {
-        let queues = self.devices.iter().map(Attached::queue);
-        for bell in [self.room, self.bell].into_iter().chain(queues) {
+        for bell in [self.room, self.bell] {
             // A new epoll descriptor takes an eventfd; anything else is a defect and must not go by in silence.
             ops.add(Events::new(&bell, EventSet::IN)).expect("epoll takes the bells");
         }
+        self.devices.iter_mut().for_each(|device| device.listen(ops));
         self.input.begin(ops);
     }
 
@@ -149,12 +173,10 @@ impl MutEventSubscriber for Loop {
             }
             slot::BELL => {
                 self.bell.hear();
-                self.devices.iter_mut().for_each(Attached::settle);
+                self.look_at_devices(ops);
                 self.input.port_ready(ops);
             }
-            number => {
-                self.devices.iter_mut().filter(|device| device.hears(number)).for_each(Attached::kicked);
-            }
+            number => self.device_event(number, events.event_set(), ops),
         }
     }
 }

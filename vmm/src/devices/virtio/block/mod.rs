@@ -10,7 +10,8 @@ use self::request::{Asks, Header, Range};
 pub use self::request::{ID_BYTES, Status};
 pub use self::storage::{Failed, Storage};
 use super::buffers::{self, Buffers};
-use super::device::{Broken, Device, Features, Identity};
+use super::device::{Broken, Device, Features, Identity, Processed};
+use super::queue::Queue;
 
 /// Bytes of a sector, whatever the storage's own are (section 5.2.4).
 pub const SECTOR: u64 = 512;
@@ -57,7 +58,7 @@ pub struct Properties {
 impl Properties {
     /// What a driver sees before it does anything.
     pub fn identity(&self) -> Identity {
-        let mut features = Features::VERSION_1.0;
+        let mut features = Features::COMMON.0;
         if self.read_only {
             features |= READ_ONLY;
         } else {
@@ -220,11 +221,9 @@ impl<S: Storage> Block<S> {
         }
         Ok(())
     }
-}
 
-impl<S: Storage> Device for Block<S> {
     /// One request; the bytes that it wrote, the status among them.
-    fn serve(
+    fn request(
         &mut self,
         chain: DescriptorChain<&GuestMemoryMmap>,
         memory: &GuestMemoryMmap,
@@ -242,6 +241,17 @@ impl<S: Storage> Device for Block<S> {
         buffers::write(memory, buffers::Piece { address: status, length: 1 }, &[outcome as u8])?;
         let written = room - buffers.writable.left() + 1;
         Ok(u32::try_from(written).unwrap_or(u32::MAX))
+    }
+}
+
+impl<S: Storage> Device for Block<S> {
+    fn serve(
+        &mut self,
+        _index: usize,
+        queue: &mut Queue,
+        memory: &GuestMemoryMmap,
+    ) -> Result<Processed, Broken> {
+        queue.each(memory, |chain| self.request(chain, memory))
     }
 }
 

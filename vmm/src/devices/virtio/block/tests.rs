@@ -97,7 +97,7 @@ impl Disk {
 
     fn process(&mut self) -> Result<Processed, Broken> {
         let memory = &self.driver.memory;
-        self.queue.each(memory, SIZE, |chain| self.block.serve(chain, memory))
+        self.block.serve(0, &mut self.queue, memory)
     }
 
     /// One request with one buffer; its status, and how many bytes the device says that it wrote.
@@ -246,12 +246,12 @@ fn a_request_without_header_or_status_or_outside_memory_breaks_the_queue() {
 fn configuration_and_features_say_what_the_disk_can_do() {
     let properties = |read_only, cache| Properties { sectors: 0x1_0000_0001, read_only, cache, id: [0; 20] };
     let writable = properties(false, Cache::Writeback);
-    assert_eq!(writable.identity().features, Features(1 << 32 | 1 << 9 | 1 << 13 | 1 << 14));
+    assert_eq!(writable.identity().features, Features(Features::COMMON.0 | 1 << 9 | 1 << 13 | 1 << 14));
     let space = writable.configuration();
     assert_eq!(space[..8], 0x1_0000_0001u64.to_le_bytes());
     assert_eq!((&space[36..40], &space[48..52], space[56]), (&[0, 0, 2, 0][..], &[0, 0, 2, 0][..], 1));
     let read_only = properties(true, Cache::Unsafe);
-    assert_eq!(read_only.identity().features, Features(1 << 32 | 1 << 5));
+    assert_eq!(read_only.identity().features, Features(Features::COMMON.0 | 1 << 5));
     assert!(read_only.configuration()[8..].iter().all(|byte| *byte == 0));
 }
 

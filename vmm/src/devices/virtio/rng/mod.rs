@@ -4,10 +4,11 @@ use virtio_queue::DescriptorChain;
 use vm_memory::GuestMemoryMmap;
 
 use super::buffers::{self, Buffers};
-use super::device::{Broken, Device, Features, Identity};
+use super::device::{Broken, Device, Features, Identity, Processed};
+use super::queue::Queue;
 
 /// Device type 4, a queue of 256 as in Firecracker, no configuration space.
-pub const IDENTITY: Identity = Identity { device_type: 4, features: Features::VERSION_1, queues: &[256] };
+pub const IDENTITY: Identity = Identity { device_type: 4, features: Features::COMMON, queues: &[256] };
 
 /// Bytes that one chain of buffers gets at most; what is more stays as it was, which the length says. A driver that asks for
 /// gigabytes at once holds the thread no longer than one that asks for this.
@@ -28,10 +29,9 @@ impl Entropy {
     pub fn new(source: fn(&mut [u8])) -> Self {
         Self { source }
     }
-}
 
-impl Device for Entropy {
-    fn serve(
+    /// Fills one chain of buffers; the bytes that it wrote.
+    fn fill(
         &mut self,
         chain: DescriptorChain<&GuestMemoryMmap>,
         memory: &GuestMemoryMmap,
@@ -52,23 +52,27 @@ impl Device for Entropy {
     }
 }
 
+impl Device for Entropy {
+    fn serve(
+        &mut self,
+        _index: usize,
+        queue: &mut Queue,
+        memory: &GuestMemoryMmap,
+    ) -> Result<Processed, Broken> {
+        queue.each(memory, |chain| self.fill(chain, memory))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
     use vm_memory::Bytes as _;
 
     use super::*;
-    use crate::devices::virtio::device::Processed;
-    use crate::devices::virtio::queue::Queue;
     use crate::devices::virtio::test_driver::{BUFFERS, Driver, MEMORY, NEXT, SIZE, WRITE};
 
     fn process(driver: &Driver, queue: &mut Queue) -> Result<Processed, Broken> {
-        turn(driver, queue, SIZE)
-    }
-
-    fn turn(driver: &Driver, queue: &mut Queue, most: u16) -> Result<Processed, Broken> {
-        let mut device = Entropy::new(|bytes| bytes.fill(0xa5));
-        queue.each(&driver.memory, most, |chain| device.serve(chain, &driver.memory))
+        Entropy::new(|bytes| bytes.fill(0xa5)).serve(0, queue, &driver.memory)
     }
 
     #[test]
@@ -76,7 +80,7 @@ mod tests {
         let mut driver = Driver::new();
         let mut queue = driver.queue();
         driver.offer(&[(BUFFERS, 1000, WRITE)]);
-        assert_eq!(process(&driver, &mut queue), Ok(Processed { interrupt: true, emptied: true }));
+        assert_eq!(process(&driver, &mut queue), Ok(Processed { interrupt: true, more: false }));
         assert_eq!(driver.used(), (1, 0, 1000));
         let bytes = driver.bytes(BUFFERS, 1001);
         assert!(bytes[..1000].iter().all(|byte| *byte == 0xa5));
@@ -99,7 +103,7 @@ mod tests {
     fn nothing_offered_is_no_interrupt_and_a_chain_that_takes_nothing_comes_back_empty() {
         let mut driver = Driver::new();
         let mut queue = driver.queue();
-        assert_eq!(process(&driver, &mut queue), Ok(Processed { interrupt: false, emptied: true }));
+        assert_eq!(process(&driver, &mut queue), Ok(Processed { interrupt: false, more: false }));
         driver.offer(&[(BUFFERS, 8, 0)]);
         process(&driver, &mut queue).unwrap();
         assert_eq!(driver.used(), (1, 0, 0));
@@ -125,18 +129,6 @@ mod tests {
         driver.offer_head(0);
         process(&driver, &mut queue).unwrap();
         assert_eq!(driver.used(), (1, 0, SIZE.into()));
-    }
-
-    #[test]
-    fn a_turn_uses_no_more_chains_than_it_may() {
-        let mut driver = Driver::new();
-        let mut queue = driver.queue();
-        for _ in 0..5 {
-            driver.offer(&[(BUFFERS, 1, WRITE)]);
-        }
-        assert_eq!(turn(&driver, &mut queue, 3), Ok(Processed { interrupt: true, emptied: false }));
-        assert_eq!(driver.used().0, 3);
-        assert_eq!(turn(&driver, &mut queue, 3), Ok(Processed { interrupt: true, emptied: true }));
     }
 
     #[test]
