@@ -54,10 +54,10 @@ static uint8_t request(uint32_t type, uint64_t sector, const void *at, uint32_t 
                 {&header, sizeof(header), false}, {at, length, read}, {(void *)&status, 1, true}};
         const struct virtio_buffer bare[] = {all[0], all[2]};
         if (length)
-                virtio_offer(all, 3);
+                virtio_offer(0, 0, all, 3);
         else
-                virtio_offer(bare, 2);
-        virtio_wait();
+                virtio_offer(0, 0, bare, 2);
+        virtio_wait(0);
         return status;
 }
 
@@ -121,7 +121,7 @@ void guest(void)
         }
         virtio_put(VIRTIO_DEVICE_FEATURES_SEL, 0);
         uint32_t features = virtio_get(VIRTIO_DEVICE_FEATURES);
-        if (!virtio_start(features, (uint64_t)virtio_descriptors)) {
+        if (!virtio_start(features & VIRTIO_OF_DEVICE)) {
                 print("disk: the device does not take its driver\n");
                 finish(2);
         }

@@ -27,8 +27,8 @@ static uint64_t fill(uint64_t count)
         const struct virtio_buffer whole = {buffer, BYTES, true};
         uint64_t bits = 0;
         for (; count; count--) {
-                virtio_offer(&whole, 1);
-                virtio_wait();
+                virtio_offer(0, 0, &whole, 1);
+                virtio_wait(0);
                 for (unsigned i = 0; i < BYTES; i++)
                         for (unsigned bit = 0; bit < 8; bit++)
                                 bits += buffer[i] >> bit & 1;
@@ -39,30 +39,30 @@ static uint64_t fill(uint64_t count)
 static void loop_of_descriptors(void)
 {
         for (unsigned i = 0; i < VIRTIO_SIZE; i++)
-                virtio_descriptors[i] = (struct virtio_descriptor){
+                virtio_queues[0].descriptors[i] = (struct virtio_descriptor){
                         (uint64_t)buffer, 1, DEVICE_WRITES | HAS_NEXT, (uint16_t)((i + 1) % VIRTIO_SIZE)};
-        virtio_offer_head(0);
+        virtio_offer_head(0, 0);
 }
 
 static void buffer_of_4_gib(void)
 {
-        virtio_offer(&(struct virtio_buffer){buffer, 0xffffffff, true}, 1);
+        virtio_offer(0, 0, &(struct virtio_buffer){buffer, 0xffffffff, true}, 1);
 }
 
 static void buffer_outside_memory(void)
 {
-        virtio_offer(&(struct virtio_buffer){(void *)(~(uint64_t)0 - 7), 4096, true}, 1);
+        virtio_offer(0, 0, &(struct virtio_buffer){(void *)(~(uint64_t)0 - 7), 4096, true}, 1);
 }
 
 static void ring_ahead_of_itself(void)
 {
-        virtio_available.index = VIRTIO_SIZE + 1000;
+        virtio_queues[0].available.index = VIRTIO_SIZE + 1000;
         virtio_put(VIRTIO_QUEUE_NOTIFY, 0);
 }
 
 static void descriptor_beyond_the_table(void)
 {
-        virtio_offer_head(VIRTIO_SIZE + 5);
+        virtio_offer_head(0, VIRTIO_SIZE + 5);
 }
 
 static const struct {
@@ -86,7 +86,7 @@ static bool needs_reset(void)
 static bool answered(void)
 {
         for (uint64_t i = 0; i < 1 << 22; i++) {
-                if (virtio_used.index != 0 || needs_reset())
+                if (virtio_queues[0].used.index != 0 || needs_reset())
                         return true;
                 pause();
         }
@@ -96,10 +96,8 @@ static bool answered(void)
 /* Breaks each rule, and sees that the device works again after a reset. */
 static void broken(void)
 {
-        const uint64_t table = (uint64_t)virtio_descriptors;
-
         for (unsigned i = 0; i < sizeof(breakages) / sizeof(breakages[0]); i++) {
-                if (!virtio_start(0, table))
+                if (!virtio_start(0))
                         finish(2);
                 breakages[i].doing();
                 bool answer = answered(), reset = needs_reset();
@@ -108,9 +106,9 @@ static void broken(void)
                 if (!answer || reset != breakages[i].ends)
                         finish(3);
         }
-        bool taken = virtio_start(0, ~(uint64_t)0xfff) && !needs_reset();
+        bool taken = virtio_start_at(0, ~(uint64_t)0xfff) && !needs_reset();
         print("entropy: rings outside memory: %s\n", taken ? "taken" : "refused");
-        if (!virtio_start(0, table) || !in_ring3(fill, 1))
+        if (!virtio_start(0) || !in_ring3(fill, 1))
                 finish(2);
         print("entropy: and it works again\n");
 }
@@ -127,7 +125,7 @@ void guest(void)
                 broken();
                 return;
         }
-        if (!virtio_start(0, (uint64_t)virtio_descriptors)) {
+        if (!virtio_start(0)) {
                 print("entropy: the device does not take its driver\n");
                 finish(2);
         }

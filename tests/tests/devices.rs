@@ -156,21 +156,46 @@ fn disks_come_in_the_order_in_which_they_were_named_beside_an_entropy_device() {
     disk(&[&first], "nth=1").expect_code(17);
 }
 
+/// Runs an embedded guest with a configuration file that names these devices.
+fn configured(folder: &TempDir, guest: &str, devices: serde_json::Value, arguments: &[&str]) -> Ended {
+    let kernel = folder.path().join(guest);
+    fs::write(&kernel, guest_images::bare::find(guest).expect("there is one").image).expect("a file");
+    let mut document = devices;
+    document["boot-source"] = serde_json::json!({ "kernel_image_path": kernel, "boot_args": "" });
+    let config = folder.path().join("machine.json");
+    fs::write(&config, document.to_string()).expect("the folder takes a file");
+    run::guest(["--config", config.to_str().expect("a path is text")].iter().chain(arguments)).wait()
+}
+
+#[test]
+fn a_rate_limiter_holds_a_device_back_until_its_timer_goes_off() {
+    let folder = TempDir::new().expect("a temporary folder");
+    // Three tokens a second beyond the first 98, and the guest has 100 buffers.
+    let limited =
+        serde_json::json!({ "entropy": { "rate_limiter": { "ops": { "size": 98, "refill_time": 32000 } } } });
+    let ended =
+        configured(&folder, "entropy", limited, &["--exit-port", "--count-calls", "--json"]).expect_code(16);
+    assert_eq!(lines(&ended)[1], "entropy: end, the bits are random, interrupt status 1");
+    let report = ended.report();
+    let io = report["threads"].as_array().expect("threads").iter().find(|thread| thread["role"] == "io");
+    let used = &io.expect("there is one")["calls_used"];
+    match report["calls_not_counted_because"].as_str() {
+        None => assert!(used["timerfd_settime"].as_u64() >= Some(1), "{used}"),
+        Some(reason) => eprintln!("calls are not counted, so the timer was not seen: {reason}"),
+    }
+    assert_eq!(report["allocations_in_sealed_threads"], 0);
+}
+
 #[test]
 fn a_configuration_file_names_disks_and_an_entropy_device() {
     let folder = TempDir::new().expect("a temporary folder");
     let path = image(&folder, "disk.img", 5 * 512);
     let run = |name: &str| {
-        let guest = folder.path().join(name);
-        fs::write(&guest, guest_images::bare::find(name).expect("there is one").image).expect("a file");
-        let text = serde_json::json!({
-            "boot-source": { "kernel_image_path": guest, "boot_args": "" },
+        let devices = serde_json::json!({
             "drives": [{ "drive_id": "mine", "path_on_host": path, "is_root_device": true, "is_read_only": true }],
             "entropy": {},
         });
-        let config = folder.path().join("machine.json");
-        fs::write(&config, text.to_string()).expect("the folder takes a file");
-        run::guest(["--config", config.to_str().expect("a path is text")]).wait().expect_code(0)
+        configured(&folder, name, devices, &[]).expect_code(0)
     };
     assert_eq!(lines(&run("disk")), ["disk: mine, 5 sectors, read-only, no flushes"]);
     let told = "root=/dev/vda ro virtio_mmio.device=4096@0xd0000000:16 virtio_mmio.device=4096@0xd0001000:17";

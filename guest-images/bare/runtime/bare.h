@@ -161,7 +161,7 @@ void ap_main(unsigned number);
 
 static inline void pause(void) { asm volatile("pause" : : : "memory"); }
 
-/* ---- virtio.c: a device over MMIO and one queue of it ------------------------ */
+/* ---- virtio.c: a device over MMIO and its queues ------------------------------ */
 
 enum virtio {
         /* Registers, virtio 1.2 section 4.2.2. */
@@ -190,8 +190,12 @@ enum virtio {
         VIRTIO_DRIVER_OK = 4,
         VIRTIO_FEATURES_OK = 8,
         VIRTIO_NEEDS_RESET = 64,
-        /* Descriptors of our queue. */
-        VIRTIO_SIZE = 8,
+        /* Of features 0 to 31 those of the device's own type; the others are the queues'. */
+        VIRTIO_OF_DEVICE = (1 << 24) - 1,
+        VIRTIO_EVENT_IDX = 1 << 29,
+        /* Descriptors of each of our queues, and how many of these at most. */
+        VIRTIO_SIZE = 64,
+        VIRTIO_QUEUES = 4,
 };
 
 /* Section 2.7. */
@@ -202,7 +206,7 @@ struct virtio_descriptor {
 };
 
 struct virtio_available {
-        uint16_t flags, index, ring[VIRTIO_SIZE];
+        uint16_t flags, index, ring[VIRTIO_SIZE], used_event;
 };
 
 struct virtio_used {
@@ -210,11 +214,18 @@ struct virtio_used {
         struct {
                 uint32_t id, length;
         } ring[VIRTIO_SIZE];
+        uint16_t available_event;
 };
 
-extern struct virtio_descriptor virtio_descriptors[VIRTIO_SIZE];
-extern volatile struct virtio_available virtio_available;
-extern volatile struct virtio_used virtio_used;
+struct virtio_queue {
+        _Alignas(16) struct virtio_descriptor descriptors[VIRTIO_SIZE];
+        volatile struct virtio_available available;
+        _Alignas(4) volatile struct virtio_used used;
+        /* How much of the used ring virtio_take() has taken. */
+        uint16_t taken;
+};
+
+extern struct virtio_queue virtio_queues[VIRTIO_QUEUES];
 
 struct virtio_buffer {
         const void *at;
@@ -226,13 +237,18 @@ struct virtio_buffer {
 bool virtio_find(uint32_t type, unsigned nth);
 uint32_t virtio_get(unsigned offset);
 void virtio_put(unsigned offset, uint32_t value);
-/* Resets and starts it, with these of features 0 to 31 and its descriptors at `table`. */
-bool virtio_start(uint32_t features, uint64_t table);
-/* Puts a chain of buffers into the queue, and rings. */
-void virtio_offer(const struct virtio_buffer *buffers, unsigned count);
-void virtio_offer_head(uint16_t head);
-/* Waits until everything has come back, by looking at memory alone; the last length. */
-uint32_t virtio_wait(void);
+/* Resets and starts it, with these of features 0 to 31 and as many queues as it has and we know. */
+bool virtio_start(uint32_t features);
+/* The same, with the descriptors of queue 0 at `table`. */
+bool virtio_start_at(uint32_t features, uint64_t table);
+/* Puts a chain of buffers into a queue, described from descriptor `first` on, and rings. */
+void virtio_offer(unsigned queue, unsigned first, const struct virtio_buffer *buffers, unsigned count);
+void virtio_offer_head(unsigned queue, uint16_t head);
+/* What came back from a queue next, in its order: the first descriptor, and how many
+ * bytes were written. False if nothing did. Looks at memory alone, as the next. */
+bool virtio_take(unsigned queue, uint16_t *first, uint32_t *length);
+/* Waits until everything has come back; the last length. */
+uint32_t virtio_wait(unsigned queue);
 
 /* ---- end.c ---------------------------------------------------------------- */
 

@@ -25,6 +25,7 @@ fn object(role: &str, slot: &str) -> &'static str {
         ("main", "signals") => "anon_inode:[signalfd]",
         // A file of its own file system since Linux 6.9.
         ("main", "console_exit") => "anon_inode:[pidfd]",
+        ("io", "timer") => "anon_inode:[timerfd]",
         ("main", "counters") => "anon_inode:[perf_event]",
         ("main", "report") | ("io", "disks") => "/",
         ("io", "epoll") => "anon_inode:[eventpoll]",
@@ -47,7 +48,7 @@ fn slots_of(role: &str, vcpus: usize, extra: &[&str]) -> BTreeMap<i32, &'static 
     for slot in policy.slots {
         let count = match slot.name {
             "vcpus" => vcpus,
-            "report" | "entropy_queue" | "entropy_irq" | "disks" | "disk_queues" | "disk_irqs"
+            "report" | "timer" | "entropy_queue" | "entropy_irq" | "disks" | "disk_queues" | "disk_irqs"
                 if !extra.contains(&slot.name) =>
             {
                 0
@@ -127,7 +128,7 @@ fn only_io_holds_a_devices_descriptors() {
     let path = disk.path().to_str().expect("its name is text");
     let run = spinning(2, &["--entropy", "--disk", path]);
     let threads = own_threads(&run);
-    let of_devices = ["entropy_queue", "entropy_irq", "disks", "disk_queues", "disk_irqs"];
+    let of_devices = ["timer", "entropy_queue", "entropy_irq", "disks", "disk_queues", "disk_irqs"];
     assert_all_hold_their_slots(&threads, 2, &of_devices);
     assert_eq!(threads["rf-io"].descriptors()[io::slot::DISKS.start()], path);
 }

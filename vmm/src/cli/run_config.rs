@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use serde::de::Error as _;
 
 use crate::api::model::Configuration;
+use crate::devices::virtio::Limits;
 use crate::machine::HugePages;
 use crate::role::devices::DiskConfig;
 
@@ -29,8 +30,8 @@ pub(super) struct RunConfig {
     pub disks: Vec<DiskConfig>,
     /// `drives[].is_root_device`: there is one, which may be only read
     pub root: Option<Root>,
-    /// `entropy`: an object, which may be empty
-    pub entropy: bool,
+    /// `entropy`, with its rate limiter
+    pub entropy: Option<Limits>,
 }
 
 /// The first disk is the kernel's root device.
@@ -107,7 +108,7 @@ impl RunConfig {
             memory_mib: machine_config.mem_size_mib,
             huge_pages: machine_config.huge_pages.map(HugePages::from),
             disks: drives.into_iter().map(DiskConfig::from).collect(),
-            entropy: entropy.is_some(),
+            entropy: entropy.map(|entropy| entropy.rate_limiter.unwrap_or_default().into()),
         })
     }
 }
@@ -120,7 +121,10 @@ fn only<T>(mut values: impl Iterator<Item = T>) -> Result<Option<T>, &'static st
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
+    use crate::devices::virtio::Rate;
     use crate::devices::virtio::block::Cache;
 
     #[test]
@@ -153,6 +157,7 @@ mod tests {
             id: id.into(),
             read_only,
             cache,
+            limits: Limits::default(),
         };
         assert_eq!(
             config.disks,
@@ -165,19 +170,22 @@ mod tests {
         assert_eq!(config.root.map(Root::parameters), Some("root=/dev/vda ro"));
         let error = RunConfig::parse(&text.replace("false", "true")).unwrap_err().to_string();
         assert!(error.contains("several drives are the root device"), "{error}");
-        let error = RunConfig::parse(&text.replace("is_read_only", "rate_limiter")).unwrap_err().to_string();
-        assert!(error.contains("unknown field `rate_limiter`"), "{error}");
+        let error = RunConfig::parse(&text.replace("is_read_only", "partuuid")).unwrap_err().to_string();
+        assert!(error.contains("unknown field `partuuid`"), "{error}");
     }
 
     #[test]
     fn an_entropy_device_is_there_if_its_member_is() {
         let parse =
             |entropy| RunConfig::parse(&format!(r#"{{"boot-source":{{"kernel_image_path":"x"}}{entropy}}}"#));
-        assert!(!parse("").unwrap().entropy);
-        assert!(!parse(r#","entropy":null"#).unwrap().entropy);
-        assert!(parse(r#","entropy":{}"#).unwrap().entropy);
-        let error = parse(r#","entropy":{"rate_limiter":{}}"#).unwrap_err();
-        assert!(error.to_string().contains("unknown field `rate_limiter`"), "{error}");
+        assert_eq!(parse("").unwrap().entropy, None);
+        assert_eq!(parse(r#","entropy":null"#).unwrap().entropy, None);
+        assert_eq!(parse(r#","entropy":{}"#).unwrap().entropy, Some(Limits::default()));
+        let limited = r#","entropy":{"rate_limiter":{"bandwidth":{"size":1000,"one_time_burst":500,"refill_time":100}}}"#;
+        let rate = Rate { size: 1000, refill: Duration::from_millis(100), burst: 500 };
+        assert_eq!(parse(limited).unwrap().entropy, Some(Limits { bandwidth: Some(rate), operations: None }));
+        let error = parse(r#","entropy":{"rate":{}}"#).unwrap_err();
+        assert!(error.to_string().contains("unknown field `rate`"), "{error}");
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use std::io::{self, Write as _};
 
 use super::run_config::RunConfig;
+use crate::devices::virtio::Limits;
 use crate::machine::layout::MAX_VIRTIO;
 use crate::role::devices::{Devices, Disk, DiskConfig, DiskError};
 
@@ -46,8 +47,8 @@ impl DeviceArgs {
             DiskConfig { id, ..disk.clone() }
         });
         let configs: Vec<DiskConfig> = from_file.disks.iter().cloned().chain(given).collect();
-        let entropy = self.entropy || from_file.entropy;
-        let count = configs.len() + usize::from(entropy);
+        let entropy = from_file.entropy.or_else(|| self.entropy.then(Limits::default));
+        let count = configs.len() + usize::from(entropy.is_some());
         if count > MAX_VIRTIO.into() {
             return Err(Error::Count { count });
         }

@@ -154,7 +154,13 @@ fn start(machine: Machine, settings: Settings, points: Result<Points, String>) -
 
     let (unfenced, main_record) = thread::first::<Main>("rf-main", fencing);
     let console = console::start(fencing, console_descriptors(&bells), shared)?;
-    let work = io_role::Work { terminal: is_terminal, shared, memory, devices: wiring.descriptors() };
+    let work = io_role::Work {
+        terminal: is_terminal,
+        shared,
+        memory,
+        devices: wiring.descriptors(),
+        timer: wiring.timer(),
+    };
     let io = io_role::start(fencing, io_descriptors(&bells), work)?;
     let mut threads = vec![io, console];
     for (index, vcpu) in machine.vcpus.iter().enumerate() {

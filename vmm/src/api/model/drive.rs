@@ -4,9 +4,10 @@ use std::path::PathBuf;
 
 use serde::Deserialize;
 
+use super::RateLimiter;
 use crate::devices::virtio::block::Cache;
 
-/// A disk. Firecracker's `rate_limiter`, `partuuid`, `io_engine` and `socket` are not there yet, and refused by name.
+/// A disk. Firecracker's `partuuid`, `io_engine` and `socket` are not there yet, and refused by name.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Drive {
@@ -22,6 +23,8 @@ pub struct Drive {
     /// What a flush promises.
     #[serde(default)]
     pub cache_type: CacheType,
+    /// How much it may do in a time.
+    pub rate_limiter: Option<RateLimiter>,
 }
 
 /// Firecracker's names for what a flush promises.

@@ -2,7 +2,12 @@
 
 use serde::Deserialize;
 
-/// The entropy device. Firecracker's `rate_limiter` is not there yet, and refused by name.
+use super::RateLimiter;
+
+/// The entropy device.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Entropy {}
+pub struct Entropy {
+    /// How much it may give in a time.
+    pub rate_limiter: Option<RateLimiter>,
+}

@@ -6,9 +6,11 @@ mod configuration;
 mod drive;
 mod entropy;
 mod machine_config;
+mod rate_limiter;
 
 pub use boot_source::BootSource;
 pub use configuration::Configuration;
 pub use drive::{CacheType, Drive};
 pub use entropy::Entropy;
 pub use machine_config::{HugePagesName, MachineConfig};
+pub use rate_limiter::{RateLimiter, TokenBucket};

@@ -1,5 +1,7 @@
 //! What a device does with its queues.
 
+use std::time::Duration;
+
 use vm_memory::GuestMemoryMmap;
 
 use super::queue::Queue;
@@ -68,6 +70,11 @@ pub trait Device: std::fmt::Debug {
     /// brought. Not while it waits for buffers of the driver's.
     fn has_work(&self, _index: usize) -> bool {
         false
+    }
+
+    /// When the device has work again without an event, by the clock of its rate limiters.
+    fn resumes(&self) -> Option<Duration> {
+        None
     }
 }
 

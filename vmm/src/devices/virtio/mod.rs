@@ -20,6 +20,6 @@ pub mod window;
 pub use configuration::Configuration;
 pub use device::{Broken, Device, Features, Identity, Processed};
 pub use queue::Queue;
-pub use rate_limiter::{Limits, Rate, RateLimiter};
+pub use rate_limiter::{Limiter, Limits, Rate};
 pub use transport::{Asked, Request, Transport};
 pub use window::Windows;

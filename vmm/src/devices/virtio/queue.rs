@@ -108,14 +108,14 @@ impl Queue {
     }
 
     /// Gives as many chains of buffers as the queue can hold to `serve`, which says how many bytes it wrote into each, and
-    /// to the driver what came of it.
+    /// to the driver what came of it. `None`: the device does not serve this one yet, and it stays in the queue.
     ///
     /// # Errors
     /// [`Broken`]: rings that contradict themselves, or what `serve` says.
     pub fn each(
         &mut self,
         memory: &GuestMemoryMmap,
-        mut serve: impl FnMut(DescriptorChain<&GuestMemoryMmap>) -> Result<u32, Broken>,
+        mut serve: impl FnMut(DescriptorChain<&GuestMemoryMmap>) -> Result<Option<u32>, Broken>,
     ) -> Result<Processed, Broken> {
         let mut more = true;
         for _ in 0..self.size() {
@@ -124,7 +124,11 @@ impl Queue {
                 break;
             };
             let head = chain.head_index();
-            let written = serve(chain)?;
+            let Some(written) = serve(chain)? else {
+                self.put_back(1);
+                more = false;
+                break;
+            };
             self.used(memory, head, written)?;
         }
         Ok(Processed { interrupt: self.finish(memory)?, more })
@@ -146,11 +150,11 @@ mod tests {
         // A driver that is always faster.
         let turn = queue.each(&memory, |_| {
             driver.offer(&[(BUFFERS, 1, WRITE)]);
-            Ok(0)
+            Ok(Some(0))
         });
         assert_eq!(turn, Ok(Processed { interrupt: true, more: true }));
         assert_eq!(driver.used().0, SIZE);
-        assert_eq!(queue.each(&memory, |_| Ok(0)), Ok(Processed { interrupt: true, more: false }));
+        assert_eq!(queue.each(&memory, |_| Ok(Some(0))), Ok(Processed { interrupt: true, more: false }));
     }
 
     #[test]
@@ -173,13 +177,34 @@ mod tests {
     }
 
     #[test]
+    fn a_chain_that_is_not_served_yet_stays_in_the_queue() {
+        let mut driver = Driver::new();
+        let mut queue = driver.queue();
+        driver.offer(&[(BUFFERS, 1, WRITE)]);
+        driver.offer(&[(BUFFERS, 1, WRITE)]);
+        let mut left = 1;
+        let mut turn = |queue: &mut Queue| {
+            queue.each(&driver.memory, |chain| {
+                left -= 1;
+                Ok((left >= 0).then_some(chain.head_index().into()))
+            })
+        };
+        assert_eq!(turn(&mut queue), Ok(Processed { interrupt: true, more: false }));
+        assert_eq!(driver.used(), (1, 0, 0));
+        let turn =
+            |queue: &mut Queue| queue.each(&driver.memory, |chain| Ok(Some(chain.head_index().into())));
+        assert_eq!(turn(&mut queue), Ok(Processed { interrupt: true, more: false }));
+        assert_eq!(driver.used(), (2, 1, 1));
+    }
+
+    #[test]
     fn with_event_indices_each_side_hears_from_the_entry_on_that_it_named() {
         let mut driver = Driver::new();
         let mut queue = driver.queue_with(Features(Features::VERSION_1.0 | Features::EVENT_IDX.0));
         driver.want_interrupt_from(1);
         let mut turn = |driver: &mut Driver| {
             driver.offer(&[(BUFFERS, 1, WRITE)]);
-            queue.each(&driver.memory, |_| Ok(0)).unwrap().interrupt
+            queue.each(&driver.memory, |_| Ok(Some(0))).unwrap().interrupt
         };
         assert_eq!([turn(&mut driver), turn(&mut driver), turn(&mut driver)], [false, true, false]);
         assert_eq!(driver.kicks_from(), 3);

@@ -123,10 +123,45 @@ impl RateLimiter {
     pub fn resumes(&self) -> Option<Duration> {
         self.resumes
     }
+}
 
-    /// Whether an operation waits, and has to wait on.
-    pub fn holds(&self, now: Duration) -> bool {
-        self.resumes.is_some_and(|resumes| now < resumes)
+/// A rate limiter with its clock, as a device has it.
+#[derive(Debug)]
+pub struct Limiter {
+    rates: RateLimiter,
+    /// The time since some moment.
+    clock: fn() -> Duration,
+}
+
+impl Default for Limiter {
+    /// No limits, and no need of a clock.
+    fn default() -> Self {
+        Self { rates: RateLimiter::default(), clock: || Duration::ZERO }
+    }
+}
+
+impl Limiter {
+    /// Full buckets.
+    pub fn new(limits: &Limits, clock: fn() -> Duration) -> Self {
+        if *limits == Limits::default() {
+            return Self::default();
+        }
+        Self { rates: RateLimiter::new(limits, clock()), clock }
+    }
+
+    /// See [`RateLimiter::take`].
+    pub fn take(&mut self, bytes: u64) -> bool {
+        self.rates.take((self.clock)(), bytes)
+    }
+
+    /// See [`RateLimiter::resumes`].
+    pub fn resumes(&self) -> Option<Duration> {
+        self.rates.resumes()
+    }
+
+    /// Whether an operation was refused, and would be granted now.
+    pub fn may_go_on(&self) -> bool {
+        self.resumes().is_some_and(|resumes| (self.clock)() >= resumes)
     }
 }
 
@@ -163,10 +198,7 @@ mod tests {
         assert!(!limiter.take(at(0), 1));
         assert_eq!(limiter.resumes(), Some(at(1)));
         assert!(!limiter.take(at(99), 100));
-        assert_eq!(
-            (limiter.resumes(), limiter.holds(at(99)), limiter.holds(at(100))),
-            (Some(at(100)), true, false)
-        );
+        assert_eq!(limiter.resumes(), Some(at(100)));
         assert!(limiter.take(at(100), 100) && !limiter.take(at(100), 1));
     }
 

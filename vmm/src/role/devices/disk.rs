@@ -9,6 +9,7 @@ use rustix::fs::FlockOperation;
 use rustix::io::Errno;
 
 use crate::api::model::Drive;
+use crate::devices::virtio::Limits;
 use crate::devices::virtio::block::{Cache, ID_BYTES, Properties, SECTOR};
 
 /// What a disk is to be.
@@ -22,6 +23,8 @@ pub struct DiskConfig {
     pub read_only: bool,
     /// What a flush promises.
     pub cache: Cache,
+    /// How much it may do in a time.
+    pub limits: Limits,
 }
 
 impl From<Drive> for DiskConfig {
@@ -31,6 +34,7 @@ impl From<Drive> for DiskConfig {
             id: drive.drive_id,
             read_only: drive.is_read_only,
             cache: drive.cache_type.into(),
+            limits: drive.rate_limiter.unwrap_or_default().into(),
         }
     }
 }
@@ -42,6 +46,8 @@ pub struct Disk {
     pub file: File,
     /// What the guest is told of it.
     pub properties: Properties,
+    /// How much it may do in a time.
+    pub limits: Limits,
     /// Bytes after the last whole sector, which the guest does not see.
     pub remainder: u64,
 }
@@ -125,7 +131,7 @@ impl Disk {
         }
         let properties =
             Properties { sectors: bytes / SECTOR, read_only, cache: config.cache, id: id(&config.id) };
-        Ok(Self { file, properties, remainder: bytes % SECTOR })
+        Ok(Self { file, properties, limits: config.limits, remainder: bytes % SECTOR })
     }
 }
 
@@ -177,6 +183,7 @@ impl DiskConfig {
             id: String::new(),
             read_only: false,
             cache: Cache::Unsafe,
+            limits: Limits::default(),
         };
         for option in parts {
             match option {
@@ -197,7 +204,13 @@ mod tests {
     use super::*;
 
     fn config(path: &Path, read_only: bool) -> DiskConfig {
-        DiskConfig { path: path.to_owned(), id: "root".into(), read_only, cache: Cache::Unsafe }
+        DiskConfig {
+            path: path.to_owned(),
+            id: "root".into(),
+            read_only,
+            cache: Cache::Unsafe,
+            limits: Limits::default(),
+        }
     }
 
     #[test]
@@ -209,7 +222,8 @@ mod tests {
                 path: "a,b.ext4".into(),
                 id: String::new(),
                 read_only: true,
-                cache: Cache::Writeback
+                cache: Cache::Writeback,
+                limits: Limits::default()
             })
         );
         assert_eq!(disk("x").map(|disk| (disk.read_only, disk.cache)), Ok((false, Cache::Unsafe)));

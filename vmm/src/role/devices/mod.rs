@@ -4,21 +4,22 @@
 mod disk;
 
 use std::io;
-use std::os::fd::AsRawFd as _;
+use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 
 use kvm_ioctls::{IoEventAddress, VmFd};
+use rustix::time::{TimerfdClockId, TimerfdFlags};
 use vmm_sys_util::eventfd::EventFd;
 
 pub use self::disk::{Disk, DiskConfig, Error as DiskError, TextError};
 use super::io::{DeviceDescriptors, Kind};
-use crate::devices::virtio::{Configuration, Identity, Transport, Windows, register, rng};
+use crate::devices::virtio::{Configuration, Identity, Limits, Transport, Windows, register, rng};
 use crate::machine::layout;
 
 /// Which devices the guest gets.
 #[derive(Debug, Default)]
 pub struct Devices {
-    /// A source of random bytes.
-    pub entropy: bool,
+    /// A source of random bytes, and how much it may give in a time.
+    pub entropy: Option<Limits>,
     /// Disks, in the order in which the guest finds them.
     pub disks: Vec<Disk>,
 }
@@ -26,7 +27,7 @@ pub struct Devices {
 impl Devices {
     /// How many they are.
     pub fn count(&self) -> usize {
-        self.disks.len() + usize::from(self.entropy)
+        self.disks.len() + usize::from(self.entropy.is_some())
     }
 }
 
@@ -58,6 +59,8 @@ struct Wired {
 #[derive(Debug)]
 pub struct Wiring {
     devices: Vec<Wired>,
+    /// Of `CLOCK_MONOTONIC`, for their rate limiters; there if a device is.
+    timer: Option<OwnedFd>,
     /// What owns the descriptors that the devices name.
     _disks: Vec<Disk>,
 }
@@ -69,19 +72,20 @@ impl Wiring {
     /// See [`Error`].
     pub fn new(Devices { entropy, disks }: Devices, vm: &VmFd) -> Result<Self, Error> {
         let of_disk = |(index, disk): (u8, &Disk)| {
-            let Disk { file, properties, .. } = disk;
-            let kind = Kind::Disk { index, file: file.as_raw_fd(), properties: *properties };
+            let Disk { file, properties, limits, .. } = disk;
+            let kind = Kind::Disk { index, file: file.as_raw_fd(), properties: *properties, limits: *limits };
             (properties.identity(), Configuration::new(properties.configuration()), kind)
         };
         let disks_of = (0..).zip(&disks).map(of_disk);
-        let entropy = entropy.then(|| (rng::IDENTITY, Configuration::new(Vec::new()), Kind::Entropy));
+        let of_entropy = |limits| (rng::IDENTITY, Configuration::new(Vec::new()), Kind::Entropy { limits });
         let devices = (0..layout::MAX_VIRTIO)
-            .zip(disks_of.chain(entropy))
+            .zip(disks_of.chain(entropy.map(of_entropy)))
             .map(|(place, (identity, configuration, kind))| {
                 Wired::new(Transport::new(identity, configuration), kind, place, vm)
             })
-            .collect::<Result<_, _>>()?;
-        Ok(Self { devices, _disks: disks })
+            .collect::<Result<Vec<_>, _>>()?;
+        let timer = (!devices.is_empty()).then(timer).transpose()?;
+        Ok(Self { devices, timer, _disks: disks })
     }
 
     /// The registers, where the guest finds them.
@@ -90,10 +94,20 @@ impl Wiring {
         Windows::new(layout::VIRTIO, layout::VIRTIO_WINDOW, transports)
     }
 
+    /// The number of their timer.
+    pub fn timer(&self) -> Option<RawFd> {
+        self.timer.as_ref().map(AsRawFd::as_raw_fd)
+    }
+
     /// What io drives them by.
     pub fn descriptors(&self) -> Vec<DeviceDescriptors> {
         self.devices.iter().map(Wired::descriptors).collect()
     }
+}
+
+fn timer() -> Result<OwnedFd, Error> {
+    let flags = TimerfdFlags::NONBLOCK | TimerfdFlags::CLOEXEC;
+    tried("timerfd_create", rustix::time::timerfd_create(TimerfdClockId::Monotonic, flags))
 }
 
 impl Wired {

@@ -1,6 +1,7 @@
 //! A virtio device as this thread drives it.
 
 use std::os::fd::{AsRawFd as _, RawFd};
+use std::time::Duration;
 
 use event_manager::{EventOps, Events};
 use vm_memory::GuestMemoryMmap;
@@ -77,6 +78,11 @@ impl Attached {
             ops.add(Events::new(&line.kick, EventSet::IN)).expect("epoll takes a queue's eventfd");
         }
         self.device.listen(ops);
+    }
+
+    /// When it has work again without an event.
+    pub(super) fn resumes(&self) -> Option<Duration> {
+        self.device.resumes()
     }
 
     /// A vCPU may wait for something that its guest asked for by a register.

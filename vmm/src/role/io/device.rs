@@ -6,11 +6,12 @@ use vm_memory::GuestMemoryMmap;
 
 use super::attached::{Attached, Hosted};
 use super::disk::DiskFile;
+use super::timer;
 use crate::confine::Slot;
 use crate::confine::table::Placement;
-use crate::devices::virtio::Transport;
 use crate::devices::virtio::block::{Block, Properties};
 use crate::devices::virtio::rng::Entropy;
+use crate::devices::virtio::{Limiter, Limits, Transport};
 use crate::role::policies::io::slot;
 
 /// A device, with numbers in its parent's table.
@@ -30,7 +31,10 @@ pub struct DeviceDescriptors {
 #[derive(Clone, Copy, Debug)]
 pub enum Kind {
     /// The entropy device.
-    Entropy,
+    Entropy {
+        /// How much it may give in a time.
+        limits: Limits,
+    },
     /// A disk.
     Disk {
         /// Which of the disks, from 0.
@@ -39,6 +43,8 @@ pub enum Kind {
         file: RawFd,
         /// What the guest is told of it.
         properties: Properties,
+        /// How much it may do in a time.
+        limits: Limits,
     },
 }
 
@@ -52,7 +58,7 @@ struct Places {
 impl DeviceDescriptors {
     fn places(&self) -> Places {
         match self.kind {
-            Kind::Entropy => {
+            Kind::Entropy { .. } => {
                 Places { queues: vec![slot::ENTROPY_QUEUE], interrupt: slot::ENTROPY_IRQ, file: None }
             }
             Kind::Disk { index, file, .. } => {
@@ -76,12 +82,14 @@ impl DeviceDescriptors {
 
     /// The device, on its slots.
     pub(super) fn attach(&self, slot: impl Fn(RawFd) -> Slot, memory: &'static GuestMemoryMmap) -> Attached {
-        let Places { queues, interrupt, file } = self.places();
-        let device: Box<dyn Hosted> = match (self.kind, file) {
-            (Kind::Disk { properties, .. }, Some((_, number))) => {
-                Box::new(Block::new(properties, DiskFile(slot(number))))
+        let Places { queues, interrupt, .. } = self.places();
+        let limiter = |limits| Limiter::new(&limits, timer::clock);
+        let device: Box<dyn Hosted> = match self.kind {
+            Kind::Entropy { limits } => Box::new(Entropy::new(random, limiter(limits))),
+            Kind::Disk { index, properties, limits, .. } => {
+                let file = DiskFile(slot(slot::DISKS.start() + RawFd::from(index)));
+                Box::new(Block::new(properties, file, limiter(limits)))
             }
-            _ => Box::new(Entropy::new(random)),
         };
         let kicks = queues.into_iter().map(&slot);
         Attached::new(self.transport, device, kicks, slot(interrupt), memory)

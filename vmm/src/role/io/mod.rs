@@ -6,6 +6,7 @@ mod attached;
 mod device;
 mod disk;
 mod input;
+mod timer;
 
 pub use self::device::{DeviceDescriptors, Kind};
 
@@ -19,6 +20,7 @@ use vmm_sys_util::epoll::EventSet;
 
 use self::attached::{Attached, Rest};
 use self::input::Input;
+use self::timer::Timer;
 use super::policies::io::{POLICY, slot};
 use super::shared::Shared;
 use crate::confine::table::Placement;
@@ -59,6 +61,8 @@ pub struct Work {
     pub memory: &'static GuestMemoryMmap,
     /// The devices, with what it drives them by.
     pub devices: Vec<DeviceDescriptors>,
+    /// The timerfd of their rate limiters, of `CLOCK_MONOTONIC`, if there are devices.
+    pub timer: Option<RawFd>,
 }
 
 /// Starts the thread.
@@ -78,6 +82,7 @@ fn become_io(unfenced: Unfenced<Io>, descriptors: Descriptors, work: &Work) -> R
         Placement { from: descriptors.main_bell, slot: slot::MAIN_BELL },
         Placement { from: descriptors.serial_irq, slot: slot::SERIAL_IRQ },
     ];
+    placements.extend(work.timer.map(|from| Placement { from, slot: slot::TIMER }));
     placements.extend(work.devices.iter().flat_map(DeviceDescriptors::placements));
     // SAFETY: this thread has brought numbers alone.
     let slotted = unsafe { unfenced.own_table(&placements, Farewell::RingMain(slot::MAIN_BELL)) }?;
@@ -103,6 +108,7 @@ fn run(_fenced: &Fenced<Io>, mut events: EventManager<Loop>) -> ! {
 struct Loop {
     input: Input,
     devices: Vec<Attached>,
+    timer: Option<Timer>,
     shared: &'static Shared,
     room: Slot,
     bell: Slot,
@@ -115,6 +121,7 @@ impl Loop {
         Self {
             input: Input::new(work.terminal, work.shared, &slot),
             devices,
+            timer: work.timer.map(|_| Timer::new(slot(slot::TIMER))),
             shared: work.shared,
             room: slot(slot::ROOM),
             bell: slot(slot::BELL),
@@ -156,7 +163,8 @@ impl Loop {
 
 impl MutEventSubscriber for Loop {
     fn init(&mut self, ops: &mut EventOps) {
-        for bell in [self.room, self.bell] {
+        let timer = self.timer.as_ref().map(Timer::slot);
+        for bell in [self.room, self.bell].into_iter().chain(timer) {
             // A new epoll descriptor takes an eventfd; anything else is a defect and must not go by in silence.
             ops.add(Events::new(&bell, EventSet::IN)).expect("epoll takes the bells");
         }
@@ -171,6 +179,10 @@ impl MutEventSubscriber for Loop {
                 self.room.hear();
                 self.room_made();
             }
+            slot::TIMER => {
+                self.timer.iter_mut().for_each(Timer::heard);
+                self.look_at_devices(ops);
+            }
             slot::BELL => {
                 self.bell.hear();
                 self.look_at_devices(ops);
@@ -178,5 +190,7 @@ impl MutEventSubscriber for Loop {
             }
             number => self.device_event(number, events.event_set(), ops),
         }
+        let resumes = self.devices.iter().filter_map(Attached::resumes).min();
+        self.timer.iter_mut().for_each(|timer| timer.set_for(resumes));
     }
 }

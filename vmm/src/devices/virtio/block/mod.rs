@@ -3,6 +3,8 @@
 mod request;
 mod storage;
 
+use std::time::Duration;
+
 use virtio_queue::DescriptorChain;
 use vm_memory::GuestMemoryMmap;
 
@@ -12,6 +14,7 @@ pub use self::storage::{Failed, Storage};
 use super::buffers::{self, Buffers};
 use super::device::{Broken, Device, Features, Identity, Processed};
 use super::queue::Queue;
+use super::rate_limiter::Limiter;
 
 /// Bytes of a sector, whatever the storage's own are (section 5.2.4).
 pub const SECTOR: u64 = 512;
@@ -92,6 +95,7 @@ impl Properties {
 pub struct Block<S> {
     properties: Properties,
     storage: S,
+    limiter: Limiter,
     /// Of [`AT_ONCE`] bytes, made before the thread may allocate no more.
     bytes: Box<[u8]>,
 }
@@ -120,8 +124,8 @@ impl From<Failed> for Stopped {
 
 impl<S: Storage> Block<S> {
     /// A disk on this storage.
-    pub fn new(properties: Properties, storage: S) -> Self {
-        Self { properties, storage, bytes: vec![0; AT_ONCE].into_boxed_slice() }
+    pub fn new(properties: Properties, storage: S, limiter: Limiter) -> Self {
+        Self { properties, storage, limiter, bytes: vec![0; AT_ONCE].into_boxed_slice() }
     }
 
     fn carry_out(&mut self, buffers: &mut Buffers, memory: &GuestMemoryMmap) -> Result<(), Stopped> {
@@ -222,13 +226,16 @@ impl<S: Storage> Block<S> {
         Ok(())
     }
 
-    /// One request; the bytes that it wrote, the status among them.
+    /// One request; the bytes that it wrote, the status among them, or `None` if the disk has done enough for now.
     fn request(
         &mut self,
         chain: DescriptorChain<&GuestMemoryMmap>,
         memory: &GuestMemoryMmap,
-    ) -> Result<u32, Broken> {
+    ) -> Result<Option<u32>, Broken> {
         let mut buffers = Buffers::new(chain)?;
+        if !self.limiter.take(buffers.readable.left() + buffers.writable.left()) {
+            return Ok(None);
+        }
         // The last byte that the device may write is the status, however the rest is divided (section 5.2.6).
         let status =
             buffers.writable.take_last().ok_or(Broken("a request without a place for its status"))?;
@@ -240,7 +247,7 @@ impl<S: Storage> Block<S> {
         };
         buffers::write(memory, buffers::Piece { address: status, length: 1 }, &[outcome as u8])?;
         let written = room - buffers.writable.left() + 1;
-        Ok(u32::try_from(written).unwrap_or(u32::MAX))
+        Ok(Some(u32::try_from(written).unwrap_or(u32::MAX)))
     }
 }
 
@@ -252,6 +259,14 @@ impl<S: Storage> Device for Block<S> {
         memory: &GuestMemoryMmap,
     ) -> Result<Processed, Broken> {
         queue.each(memory, |chain| self.request(chain, memory))
+    }
+
+    fn has_work(&self, _index: usize) -> bool {
+        self.limiter.may_go_on()
+    }
+
+    fn resumes(&self) -> Option<Duration> {
+        self.limiter.resumes()
     }
 }
 

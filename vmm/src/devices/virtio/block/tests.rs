@@ -1,12 +1,12 @@
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
+use std::time::Duration;
 
 use proptest::prelude::*;
 use vm_memory::{Bytes as _, GuestAddress};
 
 use super::*;
-use crate::devices::virtio::device::Processed;
-use crate::devices::virtio::queue::Queue;
 use crate::devices::virtio::test_driver::{BUFFERS, Driver, MEMORY, SIZE, WRITE};
+use crate::devices::virtio::{Limits, Rate};
 
 /// A disk in memory, and what was asked of it beside reading and writing.
 #[derive(Debug, Default)]
@@ -86,7 +86,7 @@ impl Disk {
             Properties { sectors: SECTORS, read_only, cache, id: *b"a disk\0\0\0\0\0\0\0\0\0\0\0\0\0\0" };
         let driver = Driver::new();
         let queue = driver.queue();
-        Self { driver, queue, block: Block::new(properties, storage) }
+        Self { driver, queue, block: Block::new(properties, storage, Limiter::default()) }
     }
 
     fn put_header(&self, kind: u32, sector: u64) {
@@ -253,6 +253,30 @@ fn configuration_and_features_say_what_the_disk_can_do() {
     let read_only = properties(true, Cache::Unsafe);
     assert_eq!(read_only.identity().features, Features(Features::COMMON.0 | 1 << 5));
     assert!(read_only.configuration()[8..].iter().all(|byte| *byte == 0));
+}
+
+thread_local! {
+    static NOW: Cell<Duration> = const { Cell::new(Duration::ZERO) };
+}
+
+#[test]
+fn a_limited_disk_leaves_a_request_in_the_queue_until_there_are_tokens_for_it() {
+    let mut disk = Disk::new(false, Cache::Unsafe);
+    let second = Some(Rate { size: 1000, refill: Duration::from_secs(1), burst: 0 });
+    let limits = Limits { bandwidth: second, operations: None };
+    disk.block.limiter = Limiter::new(&limits, || NOW.get());
+    disk.put_header(IN, 1);
+    for _ in 0..2 {
+        disk.driver.offer(&[(HEADER, 16, 0), (DATA, 512, WRITE), (STATUS, 1, WRITE)]);
+    }
+    assert_eq!(disk.process(), Ok(Processed { interrupt: true, more: false }));
+    assert_eq!(disk.driver.used().0, 1);
+    // 2 requests of 529 bytes, and 1000 tokens.
+    assert_eq!((disk.block.resumes(), disk.block.has_work(0)), (Some(Duration::from_millis(58)), false));
+    NOW.set(Duration::from_millis(58));
+    assert!(disk.block.has_work(0));
+    assert_eq!(disk.process(), Ok(Processed { interrupt: true, more: false }));
+    assert_eq!((disk.driver.used().0, disk.block.resumes()), (2, None));
 }
 
 proptest! {

@@ -1,11 +1,14 @@
 //! The entropy device, virtio 1.2 section 5.4: one queue, whose buffers it fills with random bytes.
 
+use std::time::Duration;
+
 use virtio_queue::DescriptorChain;
 use vm_memory::GuestMemoryMmap;
 
 use super::buffers::{self, Buffers};
 use super::device::{Broken, Device, Features, Identity, Processed};
 use super::queue::Queue;
+use super::rate_limiter::Limiter;
 
 /// Device type 4, a queue of 256 as in Firecracker, no configuration space.
 pub const IDENTITY: Identity = Identity { device_type: 4, features: Features::COMMON, queues: &[256] };
@@ -22,21 +25,25 @@ pub const AT_ONCE: usize = 256;
 pub struct Entropy {
     /// Fills a buffer of at most [`AT_ONCE`] bytes with random ones.
     source: fn(&mut [u8]),
+    limiter: Limiter,
 }
 
 impl Entropy {
     /// A device with this source of random bytes.
-    pub fn new(source: fn(&mut [u8])) -> Self {
-        Self { source }
+    pub fn new(source: fn(&mut [u8]), limiter: Limiter) -> Self {
+        Self { source, limiter }
     }
 
-    /// Fills one chain of buffers; the bytes that it wrote.
+    /// Fills one chain of buffers; the bytes that it wrote, or `None` if it has given enough for now.
     fn fill(
         &mut self,
         chain: DescriptorChain<&GuestMemoryMmap>,
         memory: &GuestMemoryMmap,
-    ) -> Result<u32, Broken> {
+    ) -> Result<Option<u32>, Broken> {
         let mut writable = Buffers::new(chain)?.writable;
+        if !self.limiter.take(writable.left().min(MOST_BYTES as u64)) {
+            return Ok(None);
+        }
         let mut written = 0;
         while let Some(piece) =
             writable.take(AT_ONCE.min(MOST_BYTES - written)).filter(|piece| piece.length > 0)
@@ -48,7 +55,7 @@ impl Entropy {
             written += piece.length;
         }
         // At most `MOST_BYTES`.
-        Ok(u32::try_from(written).unwrap_or(u32::MAX))
+        Ok(Some(u32::try_from(written).unwrap_or(u32::MAX)))
     }
 }
 
@@ -61,6 +68,14 @@ impl Device for Entropy {
     ) -> Result<Processed, Broken> {
         queue.each(memory, |chain| self.fill(chain, memory))
     }
+
+    fn has_work(&self, _index: usize) -> bool {
+        self.limiter.may_go_on()
+    }
+
+    fn resumes(&self) -> Option<Duration> {
+        self.limiter.resumes()
+    }
 }
 
 #[cfg(test)]
@@ -72,7 +87,7 @@ mod tests {
     use crate::devices::virtio::test_driver::{BUFFERS, Driver, MEMORY, NEXT, SIZE, WRITE};
 
     fn process(driver: &Driver, queue: &mut Queue) -> Result<Processed, Broken> {
-        Entropy::new(|bytes| bytes.fill(0xa5)).serve(0, queue, &driver.memory)
+        Entropy::new(|bytes| bytes.fill(0xa5), Limiter::default()).serve(0, queue, &driver.memory)
     }
 
     #[test]
