@@ -113,12 +113,26 @@ pub fn become_nobody(command: &mut Command) {
 /// # Errors
 /// The system's.
 pub fn make_kvm_for_everyone(path: &Path) -> io::Result<()> {
-    let (major, minor) = KVM_DEVICE;
+    make_device_for_everyone(path, KVM_DEVICE)
+}
+
+fn make_device_for_everyone(path: &Path, (major, minor): (u32, u32)) -> io::Result<()> {
     let mode = Mode::from_raw_mode(0o666);
     rustix::fs::mknodat(CWD, path, FileType::CharacterDevice, mode, makedev(major, minor))?;
     // The umask does not count here.
     rustix::fs::chmod(path, mode)?;
     Ok(())
+}
+
+/// What makes TAPs (the same document: misc major, minor 200).
+const TUN_DEVICE: (u32, u32) = (10, 200);
+
+/// Makes a second device file of those by which TAPs are made, which every user may open. Needs root.
+///
+/// # Errors
+/// The system's.
+pub fn make_tun_for_everyone(path: &Path) -> io::Result<()> {
+    make_device_for_everyone(path, TUN_DEVICE)
 }
 
 /// Lets every user enter this folder, and makes a place in it to [`mount`] a program that they may not reach.

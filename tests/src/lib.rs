@@ -7,6 +7,7 @@ pub mod binary;
 pub mod child;
 pub mod image;
 pub mod kernel;
+pub mod network;
 pub mod policy;
 pub mod procfs;
 pub mod ptrace;

@@ -3,8 +3,8 @@
 use std::fs;
 use std::process::{Command, Output, Stdio};
 
-use ringfence_tests::binary;
 use ringfence_tests::image::Kernel;
+use ringfence_tests::{binary, network};
 use tempfile::TempDir;
 
 /// Columns that a help text takes at most.
@@ -55,8 +55,13 @@ fn examples_in(help: &str) -> Vec<Vec<String>> {
 }
 
 fn run_examples(path: &[&str], folder: &TempDir) {
+    run_those_examples(path, folder, |_| true);
+}
+
+fn run_those_examples(path: &[&str], folder: &TempDir, which: impl Fn(&[String]) -> bool) {
     let help = help_of(path);
-    let examples = examples_in(&help);
+    let mut examples = examples_in(&help);
+    examples.retain(|example| which(example));
     assert!(!examples.is_empty(), "{path:?} --help shows no example");
     for example in examples {
         let mut command = Command::new(binary::ringfence());
@@ -67,9 +72,8 @@ fn run_examples(path: &[&str], folder: &TempDir) {
     }
 }
 
-#[test]
-fn examples_of_run_run() {
-    ringfence_tests::run::require_kvm();
+/// What the examples of `run` name, in a folder.
+fn files_of_run() -> TempDir {
     let folder = tempfile::tempdir().unwrap();
     let files = [
         ("vmlinux", Kernel::with_verdict(0).file()),
@@ -79,8 +83,26 @@ fn examples_of_run_run() {
     for (name, bytes) in files {
         fs::write(folder.path().join(name), bytes).expect("a file of a temporary folder can be written");
     }
-    run_examples(&["run"], &folder);
+    folder
+}
+
+/// It makes a TAP.
+fn has_network(example: &[String]) -> bool {
+    example.iter().any(|word| word == "--net")
+}
+
+#[test]
+fn examples_of_run_run() {
+    ringfence_tests::run::require_kvm();
+    let folder = files_of_run();
+    run_those_examples(&["run"], &folder, |example| !has_network(example));
     assert!(folder.path().join("report.json").exists(), "the example with --report made none");
+}
+
+#[test]
+fn the_example_of_run_with_a_network_runs() {
+    ringfence_tests::run::require_kvm();
+    network::in_namespace(|| run_those_examples(&["run"], &files_of_run(), has_network));
 }
 
 #[test]

@@ -9,8 +9,8 @@ use std::process::Command;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use ringfence::machine::quirk::{self, Quirk};
-use ringfence_tests::procfs;
 use ringfence_tests::run::{self, Ended, Run};
+use ringfence_tests::{network, procfs};
 
 /// `tests/run --quick` leaves out what stands in a module of this name.
 mod linux_guest {
@@ -18,6 +18,8 @@ mod linux_guest {
 
     /// `yes ringfence | head -c 1048576 | sha256sum`, on any machine.
     const CHECKSUM: &str = "sha256 987dd588fe1d04ceaa96d7c7bfc3004e85e32527bd4033ae5fac8ea461adbbe3";
+
+    const MEBIBYTES_2: usize = 2 << 20;
 
     #[test]
     fn one_processor_runs_scripts_computes_answers_and_reboots() {
@@ -92,6 +94,38 @@ mod linux_guest {
         let kept = tool("debugfs").args(["-R", "cat /kept"]).arg(&disk).output().expect("so is this");
         assert_eq!(kept.stdout.len(), 65536);
         assert!(kept.stdout.chunks(10).all(|line| b"ringfence\n".starts_with(line)));
+    }
+
+    #[test]
+    fn a_network_carries_pings_and_http_both_ways_with_every_byte_as_it_was() {
+        network::in_namespace(|| {
+            let interface = ["--net", "tap0,mac=06:00:ac:10:00:02,mtu=1400"];
+            let (mut guest, _alone) = boot_with(1, 128, &interface);
+            network::command("ip address add 10.0.0.1/24 dev tap0");
+            guest.say("net 10.0.0.2\n");
+            guest.wait_for("ringfence-guest: net: eth0 06:00:ac:10:00:02 MTU 1400");
+            let ping = network::command("busybox ping -c 2 -W 60 10.0.0.2");
+            assert!(ping.contains("2 packets received"), "{ping}");
+            guest.say("reach 10.0.0.1\n");
+            guest.wait_for("ringfence-guest: reached 10.0.0.1");
+
+            let folder = tempfile::tempdir().expect("a temporary folder");
+            let file = folder.path().join("file");
+            let bytes: Vec<u8> = (0..MEBIBYTES_2).map(|at| (at * 7 + at / 251).to_le_bytes()[0]).collect();
+            fs::write(&file, &bytes).expect("the folder takes a file");
+            let server = network::serve_once("10.0.0.1:8000", bytes);
+            guest.say("fetch http://10.0.0.1:8000/file\n");
+            let sum = network::command(&format!("sha256sum {}", path_text(&file)));
+            guest.wait_for(&format!("ringfence-guest: fetched {}", &sum[..64]));
+            server.join().expect("the guest took all of it");
+
+            guest.say(&format!("serve {MEBIBYTES_2}\n"));
+            guest.wait_for("ringfence-guest: serving");
+            let fetched = network::fetch("10.0.0.2:80", "/file");
+            assert_eq!(fetched.len(), MEBIBYTES_2);
+            assert!(fetched.chunks(10).all(|line| b"ringfence\n".starts_with(line)));
+            reboot(guest);
+        });
     }
 
     #[test]

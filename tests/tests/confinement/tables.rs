@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use ringfence::role::policies::{ALL, console, io, main, vcpu};
+use ringfence_tests::network;
 use ringfence_tests::procfs::Thread;
 use ringfence_tests::run::Run;
 use rustix::io::Errno;
@@ -19,7 +20,17 @@ fn object(role: &str, slot: &str) -> &'static str {
     match (role, slot) {
         (_, "stdin" | "stdout" | "stderr" | "terminal") => PIPE,
         (_, "bell" | "main_bell" | "console_bell" | "io_bell" | "room" | "serial_irq")
-        | ("io", "entropy_queue" | "entropy_irq" | "disk_queues" | "disk_irqs") => EVENTFD,
+        | (
+            "io",
+            "entropy_queue"
+            | "entropy_irq"
+            | "disk_queues"
+            | "disk_irqs"
+            | "net_receive_queues"
+            | "net_transmit_queues"
+            | "net_irqs",
+        ) => EVENTFD,
+        ("io", "taps") => "/dev/net/tun",
         ("vcpu", "vcpu") | ("main", "vcpus") => "anon_inode:kvm-vcpu:",
         ("main", "vm") => "anon_inode:kvm-vm",
         ("main", "signals") => "anon_inode:[signalfd]",
@@ -48,7 +59,17 @@ fn slots_of(role: &str, vcpus: usize, extra: &[&str]) -> BTreeMap<i32, &'static 
     for slot in policy.slots {
         let count = match slot.name {
             "vcpus" => vcpus,
-            "report" | "timer" | "entropy_queue" | "entropy_irq" | "disks" | "disk_queues" | "disk_irqs"
+            "report"
+            | "timer"
+            | "entropy_queue"
+            | "entropy_irq"
+            | "disks"
+            | "disk_queues"
+            | "disk_irqs"
+            | "taps"
+            | "net_receive_queues"
+            | "net_transmit_queues"
+            | "net_irqs"
                 if !extra.contains(&slot.name) =>
             {
                 0
@@ -131,6 +152,15 @@ fn only_io_holds_a_devices_descriptors() {
     let of_devices = ["timer", "entropy_queue", "entropy_irq", "disks", "disk_queues", "disk_irqs"];
     assert_all_hold_their_slots(&threads, 2, &of_devices);
     assert_eq!(threads["rf-io"].descriptors()[io::slot::DISKS.start()], path);
+}
+
+#[test]
+fn only_io_holds_a_tap() {
+    network::in_namespace(|| {
+        let run = spinning(2, &["--net", "tap0"]);
+        let of_devices = ["timer", "taps", "net_receive_queues", "net_transmit_queues", "net_irqs"];
+        assert_all_hold_their_slots(&own_threads(&run), 2, &of_devices);
+    });
 }
 
 #[test]

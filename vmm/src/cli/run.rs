@@ -83,6 +83,7 @@ Examples:
   ringfence run exits --cmdline 5000              another embedded guest
   ringfence run --kernel vmlinux --initrd initrd.cpio --vcpus 2 --memory 512
   ringfence run --kernel vmlinux --disk root.ext4 --cmdline root=/dev/vda
+  ringfence run --kernel vmlinux --initrd initrd.cpio --net tap0,mac=06:00:ac:10:00:02
   ringfence run tour --report report.json         the confinement table for programs
 
 Keys, when standard input is a terminal: Ctrl-A x leaves, Ctrl-A a sends Ctrl-A.

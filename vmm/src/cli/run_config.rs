@@ -9,7 +9,7 @@ use serde::de::Error as _;
 use crate::api::model::Configuration;
 use crate::devices::virtio::Limits;
 use crate::machine::HugePages;
-use crate::role::devices::DiskConfig;
+use crate::role::devices::{DiskConfig, NetConfig};
 
 /// What a configuration file asks for.
 #[derive(Debug, Default)]
@@ -30,6 +30,8 @@ pub(super) struct RunConfig {
     pub disks: Vec<DiskConfig>,
     /// `drives[].is_root_device`: there is one, which may be only read
     pub root: Option<Root>,
+    /// `network-interfaces`, in their order
+    pub interfaces: Vec<NetConfig>,
     /// `entropy`, with its rate limiter
     pub entropy: Option<Limits>,
 }
@@ -93,7 +95,9 @@ impl RunConfig {
     }
 
     fn parse(text: &str) -> Result<Self, serde_json::Error> {
-        let Configuration { boot_source, machine_config, mut drives, entropy } = serde_json::from_str(text)?;
+        let configuration: Configuration = serde_json::from_str(text)?;
+        let Configuration { boot_source, machine_config, mut drives, network_interfaces, entropy } =
+            configuration;
         let roots = drives.iter().filter(|drive| drive.is_root_device);
         let root = only(roots.map(|drive| Root { read_only: drive.is_read_only }))
             .map_err(serde_json::Error::custom)?;
@@ -108,6 +112,7 @@ impl RunConfig {
             memory_mib: machine_config.mem_size_mib,
             huge_pages: machine_config.huge_pages.map(HugePages::from),
             disks: drives.into_iter().map(DiskConfig::from).collect(),
+            interfaces: network_interfaces.into_iter().map(NetConfig::from).collect(),
             entropy: entropy.map(|entropy| entropy.rate_limiter.unwrap_or_default().into()),
         })
     }
@@ -172,6 +177,29 @@ mod tests {
         assert!(error.contains("several drives are the root device"), "{error}");
         let error = RunConfig::parse(&text.replace("is_read_only", "partuuid")).unwrap_err().to_string();
         assert!(error.contains("unknown field `partuuid`"), "{error}");
+    }
+
+    #[test]
+    fn a_network_interface_has_a_tap_and_may_have_an_address_and_an_mtu() {
+        let parse = |members| {
+            let interface = format!(r#"{{"iface_id":"net1","host_dev_name":"tap0"{members}}}"#);
+            RunConfig::parse(&format!(
+                r#"{{"boot-source":{{"kernel_image_path":"x"}},"network-interfaces":[{interface}]}}"#
+            ))
+        };
+        let interfaces = |text| NetConfig::from_text(text).map(|interface| vec![interface]);
+        let full = parse(r#","guest_mac":"06:00:AC:10:00:02","mtu":1400"#).unwrap();
+        assert_eq!(Ok(full.interfaces), interfaces("tap0,mac=06:00:ac:10:00:02,mtu=1400"));
+        assert_eq!(Ok(parse(r#","guest_mac":null"#).unwrap().interfaces), interfaces("tap0"));
+        for (members, expected) in [
+            (r#","guest_mac":"06:00""#, "`06:00` is no MAC address"),
+            (r#","guest_mac":"01:00:00:00:00:01""#, "the address of a group"),
+            (r#","mtu":65536"#, "an MTU is 68 to 65535 bytes, not 65536"),
+            (r#","rx_rate_limiter":{"size":1}"#, "unknown field `size`"),
+        ] {
+            let error = parse(members).unwrap_err().to_string();
+            assert!(error.contains(expected), "{error}");
+        }
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::io::{self, Write as _};
 use super::run_config::RunConfig;
 use crate::devices::virtio::Limits;
 use crate::machine::layout::MAX_VIRTIO;
-use crate::role::devices::{Devices, Disk, DiskConfig, DiskError};
+use crate::role::devices::{Devices, Disk, DiskConfig, DiskError, Interface, NetConfig, NetError};
 
 /// Options about devices.
 #[derive(Clone, Debug, Default, clap::Args)]
@@ -14,6 +14,10 @@ pub(super) struct DeviceArgs {
     /// outlives a loss of power; cache=unsafe (the default) promises nothing. A comma of the path is written ,,
     #[arg(long = "disk", value_name = "FILE[,ro][,cache=KIND]", value_parser = DiskConfig::from_text)]
     disks: Vec<DiskConfig>,
+    /// Give the guest a network interface by this TAP of the host's, which is made if it is not there and ringfence may;
+    /// may be given several times. mac: its address in the guest. mtu: the longest packet, in bytes
+    #[arg(long = "net", value_name = "TAP[,mac=ADDRESS][,mtu=BYTES]", value_parser = NetConfig::from_text)]
+    interfaces: Vec<NetConfig>,
     /// Give the guest a source of random bytes (virtio-rng)
     #[arg(long)]
     entropy: bool,
@@ -25,6 +29,9 @@ pub enum Error {
     /// A disk.
     #[error(transparent)]
     Disk(#[from] DiskError),
+    /// A network interface.
+    #[error(transparent)]
+    Net(#[from] NetError),
     /// More devices than a guest can have.
     #[error(
         "a guest has at most {MAX_VIRTIO} virtio devices here, not {count}: leave some out, or put several disks into \
@@ -37,7 +44,7 @@ pub enum Error {
 }
 
 impl DeviceArgs {
-    /// Opens what the guest gets: the disks of the file, then those of the command line.
+    /// Opens what the guest gets: disks and interfaces of the file, then those of the command line.
     ///
     /// # Errors
     /// See [`Error`].
@@ -48,17 +55,19 @@ impl DeviceArgs {
         });
         let configs: Vec<DiskConfig> = from_file.disks.iter().cloned().chain(given).collect();
         let entropy = from_file.entropy.or_else(|| self.entropy.then(Limits::default));
-        let count = configs.len() + usize::from(entropy.is_some());
+        let interfaces: Vec<&NetConfig> = from_file.interfaces.iter().chain(&self.interfaces).collect();
+        let count = configs.len() + interfaces.len() + usize::from(entropy.is_some());
         if count > MAX_VIRTIO.into() {
             return Err(Error::Count { count });
         }
-        let disks = configs.iter().map(open).collect::<Result<_, _>>()?;
-        Ok(Devices { entropy, disks })
+        let disks = configs.iter().map(open_disk).collect::<Result<_, _>>()?;
+        let interfaces = interfaces.into_iter().map(open_interface).collect::<Result<_, _>>()?;
+        Ok(Devices { entropy, disks, interfaces })
     }
 }
 
 /// Opens a disk, and says what of it the guest does not see.
-fn open(config: &DiskConfig) -> Result<Disk, DiskError> {
+fn open_disk(config: &DiskConfig) -> Result<Disk, DiskError> {
     let disk = Disk::open(config)?;
     if disk.remainder > 0 {
         let (path, remainder) = (config.path.display(), disk.remainder);
@@ -69,4 +78,19 @@ fn open(config: &DiskConfig) -> Result<Disk, DiskError> {
         );
     }
     Ok(disk)
+}
+
+/// Opens a TAP, and says what is left to do with one that was made.
+fn open_interface(config: &NetConfig) -> Result<Interface, NetError> {
+    let interface = Interface::open(config)?;
+    if interface.made {
+        let name = &config.host_dev_name;
+        // If nobody reads there, nobody reads.
+        let _ = writeln!(
+            io::stderr(),
+            "ringfence: made the TAP {name}, which goes when this run ends; the host's side of it gets an address by \
+             ip address add ADDRESS/24 dev {name}"
+        );
+    }
+    Ok(interface)
 }

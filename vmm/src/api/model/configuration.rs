@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 
-use super::{BootSource, Drive, Entropy, MachineConfig};
+use super::{BootSource, Drive, Entropy, MachineConfig, NetworkInterface};
 
 /// What a configuration file holds.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
@@ -17,6 +17,9 @@ pub struct Configuration {
     /// Disks, in their order.
     #[serde(default)]
     pub drives: Vec<Drive>,
+    /// Network interfaces, in their order.
+    #[serde(rename = "network-interfaces", default)]
+    pub network_interfaces: Vec<NetworkInterface>,
     /// A source of random bytes.
     pub entropy: Option<Entropy>,
 }

@@ -6,6 +6,7 @@ mod configuration;
 mod drive;
 mod entropy;
 mod machine_config;
+mod network_interface;
 mod rate_limiter;
 
 pub use boot_source::BootSource;
@@ -13,4 +14,5 @@ pub use configuration::Configuration;
 pub use drive::{CacheType, Drive};
 pub use entropy::Entropy;
 pub use machine_config::{HugePagesName, MachineConfig};
+pub use network_interface::NetworkInterface;
 pub use rate_limiter::{RateLimiter, TokenBucket};

@@ -8,6 +8,7 @@ pub mod block;
 pub mod buffers;
 pub mod configuration;
 pub mod device;
+pub mod net;
 pub mod queue;
 pub mod rate_limiter;
 pub mod register;

@@ -1,7 +1,9 @@
 //! A split virtqueue as its driver set it up, virtio 1.2 section 2.7.
 
+use std::sync::atomic::{Ordering, fence};
+
 use virtio_queue::{DescriptorChain, Queue as Rings, QueueOwnedT as _, QueueT as _};
-use vm_memory::{GuestAddress, GuestMemoryMmap};
+use vm_memory::{Bytes as _, GuestAddress, GuestMemoryMmap};
 
 use super::device::{Broken, Features, Processed};
 
@@ -24,8 +26,17 @@ pub struct Setting {
 #[derive(Debug)]
 pub struct Queue {
     rings: Rings,
-    /// Chains were given back of which the driver was not told.
-    untold: bool,
+    /// Up to which entry of the used ring the driver was told.
+    told: u16,
+}
+
+/// A chain that the device has done with.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Used {
+    /// The number of its first descriptor.
+    pub head: u16,
+    /// Bytes that were written into it.
+    pub written: u32,
 }
 
 impl Queue {
@@ -52,7 +63,7 @@ impl Queue {
         if setting.driver == 0 || !rings.is_valid(memory) {
             return Err(Broken("rings that are not in memory"));
         }
-        Ok(Self { rings, untold: false })
+        Ok(Self { rings, told: 0 })
     }
 
     /// How many descriptors it has.
@@ -90,10 +101,31 @@ impl Queue {
     /// # Errors
     /// [`Broken`]
     pub fn used(&mut self, memory: &GuestMemoryMmap, head: u16, written: u32) -> Result<(), Broken> {
-        let unwritable = |_| Broken("a used ring that cannot be written, or a descriptor beyond the table");
-        self.rings.add_used(memory, head, written).map_err(unwritable)?;
-        self.untold = true;
-        Ok(())
+        self.used_together(memory, &[Used { head, written }])
+    }
+
+    /// Gives chains back to the driver that belong together: it sees all of them at once or none, since a driver that looks
+    /// while they come takes the first for what is incomplete.
+    ///
+    /// # Errors
+    /// [`Broken`]
+    pub fn used_together(&mut self, memory: &GuestMemoryMmap, chains: &[Used]) -> Result<(), Broken> {
+        let Some((last, before)) = chains.split_last() else { return Ok(()) };
+        // virtio-queue shows the driver each chain that it adds; the others are written beside it, and shown with the last.
+        for chain in before {
+            let index = self.rings.next_used();
+            let entry = 4 + 8 * u64::from(index % self.size());
+            let bytes = (u64::from(chain.written) << 32 | u64::from(chain.head)).to_le_bytes();
+            memory
+                .write_slice(&bytes, Self::place(self.rings.used_ring(), entry)?)
+                .map_err(|_| UNWRITABLE)?;
+            self.rings.set_next_used(index.wrapping_add(1));
+        }
+        self.rings.add_used(memory, last.head, last.written).map_err(|_| UNWRITABLE)
+    }
+
+    fn place(ring: u64, offset: u64) -> Result<GuestAddress, Broken> {
+        ring.checked_add(offset).map(GuestAddress).ok_or(UNWRITABLE)
     }
 
     /// Whether the driver wants an interrupt for what it was given back.
@@ -101,10 +133,18 @@ impl Queue {
     /// # Errors
     /// [`Broken`]
     pub fn finish(&mut self, memory: &GuestMemoryMmap) -> Result<bool, Broken> {
-        if !std::mem::take(&mut self.untold) {
-            return Ok(false);
+        let now = self.rings.next_used();
+        let before = std::mem::replace(&mut self.told, now);
+        if before == now || !self.rings.event_idx_enabled() {
+            return Ok(before != now);
         }
-        self.rings.needs_notification(memory).map_err(|_| Broken("an available ring that cannot be read"))
+        // What was given back is written before the driver's wish is read (section 2.7.7.2).
+        fence(Ordering::SeqCst);
+        let place = Self::place(self.rings.avail_ring(), 4 + 2 * u64::from(self.size()))?;
+        let wish = memory.load(place, Ordering::Relaxed).map(u16::from_le);
+        let wish = wish.map_err(|_| Broken("an available ring that cannot be read"))?;
+        // It was passed since the last time.
+        Ok(now.wrapping_sub(wish).wrapping_sub(1) < now.wrapping_sub(before))
     }
 
     /// Gives as many chains of buffers as the queue can hold to `serve`, which says how many bytes it wrote into each, and
@@ -134,6 +174,8 @@ impl Queue {
         Ok(Processed { interrupt: self.finish(memory)?, more })
     }
 }
+
+const UNWRITABLE: Broken = Broken("a used ring that cannot be written, or a descriptor beyond the table");
 
 #[cfg(test)]
 mod tests {
@@ -208,6 +250,22 @@ mod tests {
         };
         assert_eq!([turn(&mut driver), turn(&mut driver), turn(&mut driver)], [false, true, false]);
         assert_eq!(driver.kicks_from(), 3);
+    }
+
+    #[test]
+    fn of_chains_given_back_together_any_may_be_the_one_that_the_driver_waits_for() {
+        let features = Features(Features::VERSION_1.0 | Features::EVENT_IDX.0);
+        for (wish, interrupt) in [(0, true), (1, true), (2, true), (3, false)] {
+            let driver = Driver::new();
+            let mut queue = driver.queue_with(features);
+            driver.want_interrupt_from(wish);
+            let chains = [5, 6, 7].map(|head| Used { head, written: 10 * u32::from(head) });
+            queue.used_together(&driver.memory, &chains).unwrap();
+            assert_eq!((driver.used_at(0), driver.used_at(1)), ((5, 50), (6, 60)));
+            assert_eq!(driver.used(), (3, 7, 70));
+            assert_eq!(queue.finish(&driver.memory), Ok(interrupt), "{wish}");
+            assert_eq!(queue.finish(&driver.memory), Ok(false));
+        }
     }
 
     #[test]

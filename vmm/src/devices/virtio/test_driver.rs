@@ -120,6 +120,13 @@ impl Driver {
         (count, word(last), word(last + 4))
     }
 
+    /// Head and length of the chain that came back as this one, counted from 0.
+    pub(crate) fn used_at(&self, count: u16) -> (u32, u32) {
+        let entry = self.bytes(USED + 4 + 8 * u64::from(count % SIZE), 8);
+        let word = |at: usize| u32::from_le_bytes(entry[at..at + 4].try_into().unwrap());
+        (word(0), word(4))
+    }
+
     pub(crate) fn bytes(&self, address: u64, count: usize) -> Vec<u8> {
         let mut bytes = vec![0; count];
         self.memory.read_slice(&mut bytes, GuestAddress(address)).unwrap();

@@ -2,6 +2,7 @@
 //! other.
 
 mod disk;
+mod net;
 
 use std::io;
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
@@ -11,6 +12,7 @@ use rustix::time::{TimerfdClockId, TimerfdFlags};
 use vmm_sys_util::eventfd::EventFd;
 
 pub use self::disk::{Disk, DiskConfig, Error as DiskError, TextError};
+pub use self::net::{Error as NetError, Interface, NetConfig, NetTextError};
 use super::io::{DeviceDescriptors, Kind};
 use crate::devices::virtio::{Configuration, Identity, Limits, Transport, Windows, register, rng};
 use crate::machine::layout;
@@ -22,12 +24,14 @@ pub struct Devices {
     pub entropy: Option<Limits>,
     /// Disks, in the order in which the guest finds them.
     pub disks: Vec<Disk>,
+    /// Network interfaces, likewise.
+    pub interfaces: Vec<Interface>,
 }
 
 impl Devices {
     /// How many they are.
     pub fn count(&self) -> usize {
-        self.disks.len() + usize::from(self.entropy.is_some())
+        self.disks.len() + self.interfaces.len() + usize::from(self.entropy.is_some())
     }
 }
 
@@ -63,29 +67,36 @@ pub struct Wiring {
     timer: Option<OwnedFd>,
     /// What owns the descriptors that the devices name.
     _disks: Vec<Disk>,
+    _interfaces: Vec<Interface>,
 }
 
 impl Wiring {
-    /// Makes the devices, disks first, and tells KVM which accesses ring them and which lines they raise.
+    /// Makes the devices, disks first, then network interfaces, and tells KVM which accesses ring them and which lines they raise.
     ///
     /// # Errors
     /// See [`Error`].
-    pub fn new(Devices { entropy, disks }: Devices, vm: &VmFd) -> Result<Self, Error> {
+    pub fn new(Devices { entropy, disks, interfaces }: Devices, vm: &VmFd) -> Result<Self, Error> {
         let of_disk = |(index, disk): (u8, &Disk)| {
             let Disk { file, properties, limits, .. } = disk;
             let kind = Kind::Disk { index, file: file.as_raw_fd(), properties: *properties, limits: *limits };
             (properties.identity(), Configuration::new(properties.configuration()), kind)
         };
+        let of_interface = |(index, interface): (u8, &Interface)| {
+            let Interface { tap, properties, rates, .. } = interface;
+            let kind = Kind::Net { index, tap: tap.as_raw_fd(), rates: *rates };
+            (properties.identity(), Configuration::new(properties.configuration()), kind)
+        };
         let disks_of = (0..).zip(&disks).map(of_disk);
+        let interfaces_of = (0..).zip(&interfaces).map(of_interface);
         let of_entropy = |limits| (rng::IDENTITY, Configuration::new(Vec::new()), Kind::Entropy { limits });
         let devices = (0..layout::MAX_VIRTIO)
-            .zip(disks_of.chain(entropy.map(of_entropy)))
+            .zip(disks_of.chain(interfaces_of).chain(entropy.map(of_entropy)))
             .map(|(place, (identity, configuration, kind))| {
                 Wired::new(Transport::new(identity, configuration), kind, place, vm)
             })
             .collect::<Result<Vec<_>, _>>()?;
         let timer = (!devices.is_empty()).then(timer).transpose()?;
-        Ok(Self { devices, timer, _disks: disks })
+        Ok(Self { devices, timer, _disks: disks, _interfaces: interfaces })
     }
 
     /// The registers, where the guest finds them.

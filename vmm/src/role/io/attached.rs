@@ -80,9 +80,9 @@ impl Attached {
         self.device.listen(ops);
     }
 
-    /// When it has work again without an event.
+    /// When it has work again without an event: never, while it has no queue for it.
     pub(super) fn resumes(&self) -> Option<Duration> {
-        self.device.resumes()
+        self.device.resumes().filter(|_| self.lines.iter().any(|line| line.queue.is_some()))
     }
 
     /// A vCPU may wait for something that its guest asked for by a register.

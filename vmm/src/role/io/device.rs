@@ -6,10 +6,12 @@ use vm_memory::GuestMemoryMmap;
 
 use super::attached::{Attached, Hosted};
 use super::disk::DiskFile;
+use super::tap::Tap;
 use super::timer;
 use crate::confine::Slot;
 use crate::confine::table::Placement;
 use crate::devices::virtio::block::{Block, Properties};
+use crate::devices::virtio::net::{Net, Rates};
 use crate::devices::virtio::rng::Entropy;
 use crate::devices::virtio::{Limiter, Limits, Transport};
 use crate::role::policies::io::slot;
@@ -46,6 +48,15 @@ pub enum Kind {
         /// How much it may do in a time.
         limits: Limits,
     },
+    /// A network interface.
+    Net {
+        /// Which of the interfaces, from 0.
+        index: u8,
+        /// Its TAP.
+        tap: RawFd,
+        /// How much it does in a time.
+        rates: Rates,
+    },
 }
 
 /// Where a device's descriptors lie.
@@ -69,6 +80,17 @@ impl DeviceDescriptors {
                     file: Some((file, slot::DISKS.start() + index)),
                 }
             }
+            Kind::Net { index, tap, .. } => {
+                let index = RawFd::from(index);
+                Places {
+                    queues: vec![
+                        slot::NET_RECEIVE_QUEUES.start() + index,
+                        slot::NET_TRANSMIT_QUEUES.start() + index,
+                    ],
+                    interrupt: slot::NET_IRQS.start() + index,
+                    file: Some((tap, slot::TAPS.start() + index)),
+                }
+            }
         }
     }
 
@@ -89,6 +111,10 @@ impl DeviceDescriptors {
             Kind::Disk { index, properties, limits, .. } => {
                 let file = DiskFile(slot(slot::DISKS.start() + RawFd::from(index)));
                 Box::new(Block::new(properties, file, limiter(limits)))
+            }
+            Kind::Net { index, rates, .. } => {
+                let tap = Tap(slot(slot::TAPS.start() + RawFd::from(index)));
+                Box::new(Net::new(tap, &rates, timer::clock))
             }
         };
         let kicks = queues.into_iter().map(&slot);

@@ -6,6 +6,7 @@ mod attached;
 mod device;
 mod disk;
 mod input;
+mod tap;
 mod timer;
 
 pub use self::device::{DeviceDescriptors, Kind};
