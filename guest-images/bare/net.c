@@ -7,7 +7,8 @@
  *   host=N     its own address is 10.0.N.2 (0)
  *   buffer=N   bytes of a buffer for frames that come, 12 to 65600 (2048)
  *   merge      a frame may be spread over several of them
- *   offload    checksums may be missing in frames that come, and are missing in those that go
+ *   offload    checksums may be missing in frames that come, and are missing in those that go;
+ *              TCP segments may come in rows
  *   broken     what no driver may do instead: breakages[], each after a reset
  *
  * Verdicts: 1 no such interface, 2 it does not take its driver, 3 a breakage is
@@ -24,6 +25,8 @@ enum {
         GUEST_CSUM = 1 << 1,
         HAS_MTU = 1 << 3,
         HAS_MAC = 1 << 5,
+        GUEST_TSO4 = 1 << 7,
+        HOST_TSO4 = 1 << 11,
         MERGE = 1 << 15,
         HEADER = 12,
         NEEDS_CSUM = 1, /* a flag of the header */
@@ -343,7 +346,7 @@ void guest(void)
                 print(", no MTU\n");
 
         uint32_t features = (offered & (HAS_MAC | HAS_MTU)) | (merge ? MERGE : 0);
-        features |= offload ? CSUM | GUEST_CSUM : 0;
+        features |= offload ? CSUM | GUEST_CSUM | GUEST_TSO4 | HOST_TSO4 : 0;
         if (argument_given("broken")) {
                 broken(features);
                 print("net: now as it should be\n");

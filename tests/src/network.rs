@@ -1,7 +1,8 @@
 //! A network of a test's own, in a namespace, so that nothing of the machine's is touched.
 
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
-use std::net::{TcpListener, TcpStream};
+use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
+use std::net::{TcpListener, TcpStream, UdpSocket};
+use std::os::fd::AsRawFd as _;
 use std::path::Path;
 use std::process::Command;
 use std::thread::{self, JoinHandle};
@@ -48,6 +49,44 @@ pub fn command(line: &str) -> String {
     assert!(output.status.success(), "{line}: {} {}", text(&output.stdout), text(&output.stderr));
     text(&output.stdout)
 }
+
+/// What the host's kernel leaves to the other end of an interface, of what `ethtool --show-features` names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Offloads {
+    /// `tx-checksumming`
+    pub checksums: bool,
+    /// `tcp-segmentation-offload`
+    pub segments: bool,
+}
+
+/// Those of an interface now.
+///
+/// # Panics
+/// Where there is no such interface.
+pub fn offloads(interface: &str) -> Offloads {
+    // Linux include/uapi/linux/ethtool.h.
+    const ETHTOOL_GTXCSUM: u32 = 0x16;
+    const ETHTOOL_GTSO: u32 = 0x1e;
+    let socket = UdpSocket::bind("0.0.0.0:0").expect("a socket can be made");
+    let asked = |command: u32| {
+        // `struct ethtool_value`: what is asked for, and the answer.
+        let mut value = [command, 0];
+        // SAFETY: all of its members are integers, arrays of them and pointers, for which zeros are a value.
+        let mut request: libc::ifreq = unsafe { std::mem::zeroed() };
+        for (place, byte) in request.ifr_name.iter_mut().zip(interface.bytes()) {
+            *place = byte.cast_signed();
+        }
+        request.ifr_ifru.ifru_data = value.as_mut_ptr().cast();
+        // SAFETY: the request reads and writes one `ifreq` and the value that it points to, which both outlive the call.
+        let result = unsafe { libc::ioctl(socket.as_raw_fd(), SIOCETHTOOL, &raw mut request) };
+        assert_eq!(result, 0, "{interface}: {}", io::Error::last_os_error());
+        value[1] != 0
+    };
+    Offloads { checksums: asked(ETHTOOL_GTXCSUM), segments: asked(ETHTOOL_GTSO) }
+}
+
+/// Linux `include/uapi/linux/sockios.h`.
+const SIOCETHTOOL: libc::Ioctl = 0x8946;
 
 /// Answers one request for whatever, by HTTP, with these bytes. The address is taken when this comes back.
 ///

@@ -6,9 +6,9 @@ use std::net::UdpSocket;
 use std::time::Duration;
 
 use ringfence_tests::child;
-use ringfence_tests::network::{command, in_namespace};
+use ringfence_tests::network::{Offloads, command, in_namespace, offloads};
 use ringfence_tests::run::{self, Ended, Run};
-use serde_json::json;
+use serde_json::{Value, json};
 use tempfile::TempDir;
 
 /// The guest's ports: what comes to one comes back, what comes to the other ends it.
@@ -103,6 +103,24 @@ fn frames_of_all_sizes_pass_whatever_the_buffers_are_and_whoever_sums_them_up() 
 }
 
 #[test]
+fn the_host_leaves_to_the_guest_what_its_driver_takes_and_nothing_before() {
+    in_namespace(|| {
+        for (command_line, taken) in [("", false), ("offload", true)] {
+            command("ip tuntap add dev tap0 mode tap");
+            command("ip link set tap0 up");
+            let none = Offloads { checksums: false, segments: false };
+            assert_eq!(offloads("tap0"), none);
+            let guest = start(&["tap0"], command_line, &[]);
+            let socket = host("tap0");
+            echo(&socket, &[100; 8]);
+            assert_eq!(offloads("tap0"), Offloads { checksums: taken, segments: taken }, "{command_line}");
+            end(guest, &socket);
+            command("ip link delete tap0");
+        }
+    });
+}
+
+#[test]
 fn frames_leave_the_guest_for_no_thread() {
     in_namespace(|| {
         let exits = |datagrams: usize| {
@@ -188,33 +206,63 @@ fn a_tap_that_is_there_is_taken_as_it_is_and_stays() {
     });
 }
 
+/// The guest by a configuration file with these interfaces and a disk; the folder holds what it names.
+fn configured(interfaces: &Value, boot_args: &str) -> (Run, TempDir) {
+    let folder = TempDir::new().expect("a temporary folder");
+    let file = |name: &str, bytes: &[u8]| {
+        let path = folder.path().join(name);
+        fs::write(&path, bytes).expect("the folder takes a file");
+        path.to_str().expect("a path is text").to_owned()
+    };
+    let kernel = file("net", guest_images::bare::find("net").expect("there is one").image);
+    let text = json!({
+        "boot-source": { "kernel_image_path": kernel, "boot_args": boot_args },
+        "drives": [{ "drive_id": "a", "path_on_host": file("disk", &[0; 512]), "is_root_device": false }],
+        "network-interfaces": interfaces,
+    });
+    let config = file("machine.json", text.to_string().as_bytes());
+    (run::guest(["--exit-port", "--count-calls", "--json", "--config", &config]), folder)
+}
+
 #[test]
 fn a_configuration_file_names_interfaces_after_its_disks() {
     in_namespace(|| {
-        let folder = TempDir::new().expect("a temporary folder");
-        let file = |name: &str, bytes: &[u8]| {
-            let path = folder.path().join(name);
-            fs::write(&path, bytes).expect("the folder takes a file");
-            path.to_str().expect("a path is text").to_owned()
-        };
-        let kernel = file("net", guest_images::bare::find("net").expect("there is one").image);
         let interfaces = json!([
             { "iface_id": "one", "host_dev_name": "tap7" },
             { "iface_id": "two", "host_dev_name": "tap0", "guest_mac": "06:00:AC:10:00:0A", "mtu": 9000 },
         ]);
-        let text = json!({
-            "boot-source": { "kernel_image_path": kernel, "boot_args": "nth=1 buffer=16000" },
-            "drives": [{ "drive_id": "a", "path_on_host": file("disk", &[0; 512]), "is_root_device": false }],
-            "network-interfaces": interfaces,
-        });
-        let config = file("machine.json", text.to_string().as_bytes());
-        let mut guest = run::guest(["--exit-port", "--config", &config]);
+        let (mut guest, _folder) = configured(&interfaces, "nth=1 buffer=16000");
         guest.wait_for("net: address 6 0 ac 10 0 a, MTU 9000");
         guest.wait_for("net: ready");
         let socket = host("tap0");
         assert!(command("ip link show tap0").contains("mtu 9000"));
         echo(&socket, &[8000; 8]);
         end(guest, &socket);
+    });
+}
+
+#[test]
+fn rate_limiters_make_frames_wait_and_lose_none() {
+    in_namespace(|| {
+        // Tokens for most of what comes and goes; two frames a second of the rest.
+        let bytes = json!({ "bandwidth": { "size": 80_000, "refill_time": 27_000 } });
+        let frames = json!({ "ops": { "size": 54, "one_time_burst": 3, "refill_time": 27_000 } });
+        for (limiter, limits) in [("rx_rate_limiter", &bytes), ("tx_rate_limiter", &frames)] {
+            let interfaces = json!([{ "iface_id": "one", "host_dev_name": "tap0", limiter: limits }]);
+            let (mut guest, _folder) = configured(&interfaces, "merge");
+            guest.wait_for("net: ready");
+            let socket = host("tap0");
+            echo(&socket, &[1400; 60]);
+            let report = end(guest, &socket).report();
+            let io =
+                report["threads"].as_array().expect("threads").iter().find(|thread| thread["role"] == "io");
+            let used = &io.expect("there is one")["calls_used"];
+            match report["calls_not_counted_because"].as_str() {
+                None => assert!(used["timerfd_settime"].as_u64() >= Some(1), "{limiter} {limits}: {used}"),
+                Some(reason) => eprintln!("calls are not counted, so the timer was not seen: {reason}"),
+            }
+            assert_eq!(report["allocations_in_sealed_threads"], 0);
+        }
     });
 }
 
@@ -244,6 +292,11 @@ fn what_cannot_be_an_interface_is_told_before_anything_runs() {
     in_namespace(|| {
         let twice = refused(&["tap0", "tap0"], 1);
         assert!(twice.contains("the TAP tap0 is in use"), "{twice}");
+        let same = refused(&["tap0,mac=06:00:00:00:00:01", "tap1", "tap2,mac=06:00:00:00:00:01"], 1);
+        assert!(
+            same.contains("two interfaces have the MAC address 06:00:00:00:00:01: tap0 and tap2"),
+            "{same}"
+        );
         let other = refused(&["lo"], 1);
         assert!(other.contains("lo is a network interface, but no TAP"), "{other}");
         let long = refused(&["tap0,mtu=65535"], 1);

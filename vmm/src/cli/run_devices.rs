@@ -55,14 +55,19 @@ impl DeviceArgs {
         });
         let configs: Vec<DiskConfig> = from_file.disks.iter().cloned().chain(given).collect();
         let entropy = from_file.entropy.or_else(|| self.entropy.then(Limits::default));
-        let interfaces: Vec<&NetConfig> = from_file.interfaces.iter().chain(&self.interfaces).collect();
+        let interfaces = [&from_file.interfaces[..], &self.interfaces].concat();
         let count = configs.len() + interfaces.len() + usize::from(entropy.is_some());
         if count > MAX_VIRTIO.into() {
             return Err(Error::Count { count });
         }
         let disks = configs.iter().map(open_disk).collect::<Result<_, _>>()?;
-        let interfaces = interfaces.into_iter().map(open_interface).collect::<Result<_, _>>()?;
-        Ok(Devices { entropy, disks, interfaces })
+        let opened = Interface::open_all(&interfaces)?;
+        interfaces
+            .iter()
+            .zip(&opened)
+            .filter(|(_, opened)| opened.made)
+            .for_each(|(config, _)| tell_of_made(config));
+        Ok(Devices { entropy, disks, interfaces: opened })
     }
 }
 
@@ -80,17 +85,12 @@ fn open_disk(config: &DiskConfig) -> Result<Disk, DiskError> {
     Ok(disk)
 }
 
-/// Opens a TAP, and says what is left to do with one that was made.
-fn open_interface(config: &NetConfig) -> Result<Interface, NetError> {
-    let interface = Interface::open(config)?;
-    if interface.made {
-        let name = &config.host_dev_name;
-        // If nobody reads there, nobody reads.
-        let _ = writeln!(
-            io::stderr(),
-            "ringfence: made the TAP {name}, which goes when this run ends; the host's side of it gets an address by \
-             ip address add ADDRESS/24 dev {name}"
-        );
-    }
-    Ok(interface)
+/// Says what is left to do with a TAP that was made.
+fn tell_of_made(NetConfig { host_dev_name: name, .. }: &NetConfig) {
+    // If nobody reads there, nobody reads.
+    let _ = writeln!(
+        io::stderr(),
+        "ringfence: made the TAP {name}, which goes when this run ends; the host's side of it gets an address by \
+         ip address add ADDRESS/24 dev {name}"
+    );
 }

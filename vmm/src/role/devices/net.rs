@@ -99,6 +99,18 @@ pub enum Error {
         /// The TAP.
         name: String,
     },
+    /// Two that a network could not tell apart.
+    #[error(
+        "two interfaces have the MAC address {mac}: {first} and {second}; give each its own, or leave it out"
+    )]
+    Mac {
+        /// The address.
+        mac: Mac,
+        /// Their TAPs.
+        first: String,
+        /// The other.
+        second: String,
+    },
     /// Some other step.
     #[error("{what} of the TAP {name} failed: {source}")]
     Step {
@@ -127,6 +139,21 @@ fn advice(source: &io::Error) -> &'static str {
 }
 
 impl Interface {
+    /// Opens the TAPs of a machine.
+    ///
+    /// # Errors
+    /// See [`Error`]; before any is opened, where two have the same address, as under Firecracker.
+    pub fn open_all(configs: &[NetConfig]) -> Result<Vec<Self>, Error> {
+        for (index, config) in configs.iter().enumerate() {
+            let Some(mac) = config.properties.mac else { continue };
+            if let Some(other) = configs[..index].iter().find(|other| other.properties.mac == Some(mac)) {
+                let (first, second) = (other.host_dev_name.clone(), config.host_dev_name.clone());
+                return Err(Error::Mac { mac, first, second });
+            }
+        }
+        configs.iter().map(Self::open).collect()
+    }
+
     /// Opens a TAP by its name, or makes it where none is there and this process may: then it is brought up, with the guest's
     /// MTU.
     ///

@@ -149,6 +149,17 @@ fn a_frame_that_waited_when_the_device_was_reset_is_gone() {
 }
 
 #[test]
+fn what_came_before_the_driver_is_looked_for_at_its_start() {
+    let mut interface = Interface::new(RECEIVE, 0);
+    interface.serve().unwrap();
+    assert!(!interface.net.has_work(RECEIVE), "the link was found empty");
+    interface.net.stop();
+    interface.net.link.coming.push_back(frame(1));
+    interface.net.start(Features(0));
+    assert!(interface.net.has_work(RECEIVE));
+}
+
+#[test]
 fn a_turn_takes_no_more_frames_than_the_queue_has_places() {
     let mut interface = Interface::new(RECEIVE, 0);
     for chain in 0..u64::from(SIZE) {
