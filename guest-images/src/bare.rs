@@ -65,6 +65,8 @@ pub static GUESTS: &[Guest] = guests! {
         "N: buffers of 4 KiB (100); broken: what no driver may do";
     "net": "answers ping and UDP echo by the queues of a virtio network device (--net TAP)",
         "nth=N: with which interface (0); host=N: at 10.0.N.2 (0); buffer=BYTES, merge, offload: how; broken: what no driver may do";
+    "balloon": "drives a virtio memory balloon, a step for each line of input (--balloon MIB)",
+        "obey: goes after the target for ever; free: reports free pages instead";
     "spin": "never ends: for whoever ends it from outside",
         "halt: sleeps, woken by a timer, instead of looping in ring 3; beat: says a number 20 times a second";
     "panic": "prints what a panicking Linux kernel prints, and resets",

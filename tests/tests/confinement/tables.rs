@@ -28,7 +28,9 @@ fn object(role: &str, slot: &str) -> &'static str {
             | "disk_irqs"
             | "net_receive_queues"
             | "net_transmit_queues"
-            | "net_irqs",
+            | "net_irqs"
+            | "balloon_queues"
+            | "balloon_irq",
         ) => EVENTFD,
         ("io", "taps") => "/dev/net/tun",
         ("vcpu", "vcpu") | ("main", "vcpus") => "anon_inode:kvm-vcpu:",
@@ -59,6 +61,7 @@ fn slots_of(role: &str, vcpus: usize, extra: &[&str]) -> BTreeMap<i32, &'static 
     for slot in policy.slots {
         let count = match slot.name {
             "vcpus" => vcpus,
+            "balloon_queues" if extra.contains(&slot.name) => 4,
             "report"
             | "timer"
             | "entropy_queue"
@@ -70,6 +73,8 @@ fn slots_of(role: &str, vcpus: usize, extra: &[&str]) -> BTreeMap<i32, &'static 
             | "net_receive_queues"
             | "net_transmit_queues"
             | "net_irqs"
+            | "balloon_queues"
+            | "balloon_irq"
                 if !extra.contains(&slot.name) =>
             {
                 0
@@ -147,9 +152,18 @@ fn only_io_holds_a_devices_descriptors() {
     let disk = tempfile::NamedTempFile::new().expect("a temporary file");
     disk.as_file().set_len(1 << 20).expect("it can be of any size");
     let path = disk.path().to_str().expect("its name is text");
-    let run = spinning(2, &["--entropy", "--disk", path]);
+    let run = spinning(2, &["--entropy", "--disk", path, "--balloon", "1,statistics=9,free-page-reporting"]);
     let threads = own_threads(&run);
-    let of_devices = ["timer", "entropy_queue", "entropy_irq", "disks", "disk_queues", "disk_irqs"];
+    let of_devices = [
+        "balloon_queues",
+        "balloon_irq",
+        "timer",
+        "entropy_queue",
+        "entropy_irq",
+        "disks",
+        "disk_queues",
+        "disk_irqs",
+    ];
     assert_all_hold_their_slots(&threads, 2, &of_devices);
     assert_eq!(threads["rf-io"].descriptors()[io::slot::DISKS.start()], path);
 }

@@ -165,6 +165,9 @@ pub fn run(args: &Args) -> Result<Outcome, Error> {
         devices: u8::try_from(devices.count()).unwrap_or(u8::MAX),
         quirk: args.quirk.unwrap_or(QuirkChoice::Auto),
     };
+    if let Some(balloon) = &devices.balloon {
+        balloon.check(config.memory_mib, config.huge_pages).map_err(run_devices::Error::from)?;
+    }
     let report = args.report.as_deref().map(ReportFile::create).transpose()?;
     let made = report.as_ref().is_some_and(|report| report.made);
     let settings = Settings {

@@ -9,7 +9,7 @@ use serde::de::Error as _;
 use crate::api::model::Configuration;
 use crate::devices::virtio::Limits;
 use crate::machine::HugePages;
-use crate::role::devices::{DiskConfig, NetConfig};
+use crate::role::devices::{BalloonConfig, DiskConfig, NetConfig};
 
 /// What a configuration file asks for.
 #[derive(Debug, Default)]
@@ -34,6 +34,8 @@ pub(super) struct RunConfig {
     pub interfaces: Vec<NetConfig>,
     /// `entropy`, with its rate limiter
     pub entropy: Option<Limits>,
+    /// `balloon`
+    pub balloon: Option<BalloonConfig>,
 }
 
 /// The first disk is the kernel's root device.
@@ -96,7 +98,7 @@ impl RunConfig {
 
     fn parse(text: &str) -> Result<Self, serde_json::Error> {
         let configuration: Configuration = serde_json::from_str(text)?;
-        let Configuration { boot_source, machine_config, mut drives, network_interfaces, entropy } =
+        let Configuration { boot_source, machine_config, mut drives, network_interfaces, entropy, balloon } =
             configuration;
         let roots = drives.iter().filter(|drive| drive.is_root_device);
         let root = only(roots.map(|drive| Root { read_only: drive.is_read_only }))
@@ -114,6 +116,7 @@ impl RunConfig {
             disks: drives.into_iter().map(DiskConfig::from).collect(),
             interfaces: network_interfaces.into_iter().map(NetConfig::from).collect(),
             entropy: entropy.map(|entropy| entropy.rate_limiter.unwrap_or_default().into()),
+            balloon: balloon.map(BalloonConfig::from),
         })
     }
 }

@@ -5,7 +5,9 @@ use std::io::{self, Write as _};
 use super::run_config::RunConfig;
 use crate::devices::virtio::Limits;
 use crate::machine::layout::MAX_VIRTIO;
-use crate::role::devices::{Devices, Disk, DiskConfig, DiskError, Interface, NetConfig, NetError};
+use crate::role::devices::{
+    BalloonConfig, BalloonError, Devices, Disk, DiskConfig, DiskError, Interface, NetConfig, NetError,
+};
 
 /// Options about devices.
 #[derive(Clone, Debug, Default, clap::Args)]
@@ -21,6 +23,15 @@ pub(super) struct DeviceArgs {
     /// Give the guest a source of random bytes (virtio-rng)
     #[arg(long)]
     entropy: bool,
+    /// Give the guest a memory balloon that it should fill with so many MiB. deflate-on-oom: it may take them back before one of
+    /// its processes dies; statistics: it tells of its memory that often; free-page-reporting: what it does not use is
+    /// released, too
+    #[arg(
+        long,
+        value_name = "MIB[,deflate-on-oom][,statistics=SECONDS][,free-page-reporting]",
+        value_parser = BalloonConfig::from_text
+    )]
+    balloon: Option<BalloonConfig>,
 }
 
 /// Why a device cannot be there.
@@ -32,6 +43,9 @@ pub enum Error {
     /// A network interface.
     #[error(transparent)]
     Net(#[from] NetError),
+    /// The balloon.
+    #[error(transparent)]
+    Balloon(#[from] BalloonError),
     /// More devices than a guest can have.
     #[error(
         "a guest has at most {MAX_VIRTIO} virtio devices here, not {count}: leave some out, or put several disks into \
@@ -56,7 +70,11 @@ impl DeviceArgs {
         let configs: Vec<DiskConfig> = from_file.disks.iter().cloned().chain(given).collect();
         let entropy = from_file.entropy.or_else(|| self.entropy.then(Limits::default));
         let interfaces = [&from_file.interfaces[..], &self.interfaces].concat();
-        let count = configs.len() + interfaces.len() + usize::from(entropy.is_some());
+        let balloon = self.balloon.or(from_file.balloon);
+        let count = configs.len()
+            + interfaces.len()
+            + usize::from(entropy.is_some())
+            + usize::from(balloon.is_some());
         if count > MAX_VIRTIO.into() {
             return Err(Error::Count { count });
         }
@@ -67,7 +85,7 @@ impl DeviceArgs {
             .zip(&opened)
             .filter(|(_, opened)| opened.made)
             .for_each(|(config, _)| tell_of_made(config));
-        Ok(Devices { entropy, disks, interfaces: opened })
+        Ok(Devices { entropy, balloon, disks, interfaces: opened })
     }
 }
 

@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 
-use super::{BootSource, Drive, Entropy, MachineConfig, NetworkInterface};
+use super::{Balloon, BootSource, Drive, Entropy, MachineConfig, NetworkInterface};
 
 /// What a configuration file holds.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
@@ -22,4 +22,6 @@ pub struct Configuration {
     pub network_interfaces: Vec<NetworkInterface>,
     /// A source of random bytes.
     pub entropy: Option<Entropy>,
+    /// The memory balloon.
+    pub balloon: Option<Balloon>,
 }

@@ -1,6 +1,7 @@
 //! The resources of Firecracker's API as JSON: one file for each. The configuration file and the bodies of requests have
 //! the same types; a member that is not known here is refused by name.
 
+mod balloon;
 mod boot_source;
 mod configuration;
 mod drive;
@@ -9,6 +10,7 @@ mod machine_config;
 mod network_interface;
 mod rate_limiter;
 
+pub use balloon::Balloon;
 pub use boot_source::BootSource;
 pub use configuration::Configuration;
 pub use drive::{CacheType, Drive};

@@ -4,6 +4,7 @@
 //! takes these; what it does with its queues ([`Device`]) is driven by one other thread. Neither knows a thread or a
 //! descriptor: each says to its caller what there is to do.
 
+pub mod balloon;
 pub mod block;
 pub mod buffers;
 pub mod configuration;

@@ -1,6 +1,7 @@
 //! The virtio devices of a run: what they are, their registers, and the descriptors by which guest and io thread reach each
 //! other.
 
+mod balloon;
 mod disk;
 mod net;
 
@@ -11,9 +12,11 @@ use kvm_ioctls::{IoEventAddress, VmFd};
 use rustix::time::{TimerfdClockId, TimerfdFlags};
 use vmm_sys_util::eventfd::EventFd;
 
+pub use self::balloon::{BalloonConfig, Error as BalloonError, TextError as BalloonTextError};
 pub use self::disk::{Disk, DiskConfig, Error as DiskError, TextError};
 pub use self::net::{Error as NetError, Interface, NetConfig, NetTextError};
 use super::io::{DeviceDescriptors, Kind};
+use crate::devices::virtio::balloon::Statistics;
 use crate::devices::virtio::{Configuration, Identity, Limits, Transport, Windows, register, rng};
 use crate::machine::layout;
 
@@ -22,6 +25,8 @@ use crate::machine::layout;
 pub struct Devices {
     /// A source of random bytes, and how much it may give in a time.
     pub entropy: Option<Limits>,
+    /// The memory balloon.
+    pub balloon: Option<BalloonConfig>,
     /// Disks, in the order in which the guest finds them.
     pub disks: Vec<Disk>,
     /// Network interfaces, likewise.
@@ -31,7 +36,10 @@ pub struct Devices {
 impl Devices {
     /// How many they are.
     pub fn count(&self) -> usize {
-        self.disks.len() + self.interfaces.len() + usize::from(self.entropy.is_some())
+        self.disks.len()
+            + self.interfaces.len()
+            + usize::from(self.entropy.is_some())
+            + usize::from(self.balloon.is_some())
     }
 }
 
@@ -75,7 +83,7 @@ impl Wiring {
     ///
     /// # Errors
     /// See [`Error`].
-    pub fn new(Devices { entropy, disks, interfaces }: Devices, vm: &VmFd) -> Result<Self, Error> {
+    pub fn new(Devices { entropy, balloon, disks, interfaces }: Devices, vm: &VmFd) -> Result<Self, Error> {
         let of_disk = |(index, disk): (u8, &Disk)| {
             let Disk { file, properties, limits, .. } = disk;
             let kind = Kind::Disk { index, file: file.as_raw_fd(), properties: *properties, limits: *limits };
@@ -89,8 +97,14 @@ impl Wiring {
         let disks_of = (0..).zip(&disks).map(of_disk);
         let interfaces_of = (0..).zip(&interfaces).map(of_interface);
         let of_entropy = |limits| (rng::IDENTITY, Configuration::new(Vec::new()), Kind::Entropy { limits });
+        let of_balloon = |config: BalloonConfig| {
+            let properties = config.properties();
+            let statistics = &*Box::leak(Box::new(Statistics::new(config.statistics_s.into())));
+            let queues = properties.identity().queues.len();
+            (properties.identity(), properties.configuration(), Kind::Balloon { queues, statistics })
+        };
         let devices = (0..layout::MAX_VIRTIO)
-            .zip(disks_of.chain(interfaces_of).chain(entropy.map(of_entropy)))
+            .zip(disks_of.chain(interfaces_of).chain(entropy.map(of_entropy)).chain(balloon.map(of_balloon)))
             .map(|(place, (identity, configuration, kind))| {
                 Wired::new(Transport::new(identity, configuration), kind, place, vm)
             })

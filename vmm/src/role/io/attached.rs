@@ -8,6 +8,7 @@ use vm_memory::GuestMemoryMmap;
 use vmm_sys_util::epoll::EventSet;
 
 use crate::confine::{Slot, futex};
+use crate::devices::virtio::balloon::{Balloon, Pages};
 use crate::devices::virtio::block::{Block, Storage};
 use crate::devices::virtio::rng::Entropy;
 use crate::devices::virtio::{Broken, Device, Queue, Request, Transport};
@@ -27,6 +28,7 @@ pub(super) trait Hosted: Device {
     fn listen_again(&mut self, _ops: &mut EventOps) {}
 }
 
+impl<P: Pages> Hosted for Balloon<P> {}
 impl Hosted for Entropy {}
 impl<S: Storage> Hosted for Block<S> {}
 

@@ -6,10 +6,12 @@ use vm_memory::GuestMemoryMmap;
 
 use super::attached::{Attached, Hosted};
 use super::disk::DiskFile;
+use super::pages::HostPages;
 use super::tap::Tap;
 use super::timer;
 use crate::confine::Slot;
 use crate::confine::table::Placement;
+use crate::devices::virtio::balloon::{Balloon, Statistics};
 use crate::devices::virtio::block::{Block, Properties};
 use crate::devices::virtio::net::{Net, Rates};
 use crate::devices::virtio::rng::Entropy;
@@ -36,6 +38,13 @@ pub enum Kind {
     Entropy {
         /// How much it may give in a time.
         limits: Limits,
+    },
+    /// The balloon.
+    Balloon {
+        /// How many queues it has.
+        queues: usize,
+        /// What its driver tells.
+        statistics: &'static Statistics,
     },
     /// A disk.
     Disk {
@@ -72,6 +81,11 @@ impl DeviceDescriptors {
             Kind::Entropy { .. } => {
                 Places { queues: vec![slot::ENTROPY_QUEUE], interrupt: slot::ENTROPY_IRQ, file: None }
             }
+            Kind::Balloon { queues, .. } => Places {
+                queues: slot::BALLOON_QUEUES.take(queues).collect(),
+                interrupt: slot::BALLOON_IRQ,
+                file: None,
+            },
             Kind::Disk { index, file, .. } => {
                 let index = RawFd::from(index);
                 Places {
@@ -108,6 +122,7 @@ impl DeviceDescriptors {
         let limiter = |limits| Limiter::new(&limits, timer::clock);
         let device: Box<dyn Hosted> = match self.kind {
             Kind::Entropy { limits } => Box::new(Entropy::new(random, limiter(limits))),
+            Kind::Balloon { statistics, .. } => Box::new(Balloon::new(HostPages, statistics, timer::clock)),
             Kind::Disk { index, properties, limits, .. } => {
                 let file = DiskFile(slot(slot::DISKS.start() + RawFd::from(index)));
                 Box::new(Block::new(properties, file, limiter(limits)))

@@ -6,6 +6,7 @@ mod attached;
 mod device;
 mod disk;
 mod input;
+mod pages;
 mod tap;
 mod timer;
 
