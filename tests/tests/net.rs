@@ -3,11 +3,12 @@
 
 use std::fs;
 use std::net::UdpSocket;
+use std::process::{Command, Output, Stdio};
 use std::time::Duration;
 
-use ringfence_tests::child;
 use ringfence_tests::network::{Offloads, command, in_namespace, offloads};
 use ringfence_tests::run::{self, Ended, Run};
+use ringfence_tests::{binary, child};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -310,24 +311,42 @@ fn what_cannot_be_an_interface_is_told_before_anything_runs() {
     });
 }
 
+/// `run` as a user without any privilege, who may open KVM and what TAPs are made by.
+fn as_nobody(folder: &TempDir, arguments: &[&str]) -> Output {
+    let (tun, kvm) = (folder.path().join("tun"), folder.path().join("kvm"));
+    child::make_tun_for_everyone(&tun).expect("root can make a device");
+    child::make_kvm_for_everyone(&kvm).expect("root can make a device");
+    let program = child::open_to_everyone(folder.path());
+    let mut command = Command::new(&program);
+    command.arg("run").args(arguments).stdin(Stdio::null());
+    let binary = binary::ringfence();
+    let seen = [(binary, &*program), (&*tun, "/dev/net/tun".as_ref()), (&*kvm, "/dev/kvm".as_ref())];
+    child::mount(&mut command, &seen);
+    child::become_nobody(&mut command);
+    command.output().expect("the program starts")
+}
+
+#[test]
+fn a_user_runs_a_machine_on_a_tap_that_root_has_made_for_them() {
+    in_namespace(|| {
+        command("ip tuntap add dev tap0 mode tap user nobody");
+        let folder = TempDir::new().expect("a temporary folder");
+        let output = as_nobody(&folder, &["hello", "--net", "tap0"]);
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(0), "{stderr}");
+    });
+}
+
 #[test]
 fn a_user_who_may_make_no_tap_is_told_how_to_get_one() {
     in_namespace(|| {
-        let folder = TempDir::new().expect("a temporary folder");
-        let device = folder.path().join("tun");
-        child::make_tun_for_everyone(&device).expect("root can make a device");
         command("ip tuntap add dev tap1 mode tap user root");
         for (tap, expected) in [
             ("tap0", "as root: ip tuntap add dev tap0 mode tap user NAME"),
             ("tap1", "the TAP tap1 belongs to another user"),
         ] {
-            let program = child::open_to_everyone(folder.path());
-            let mut command = std::process::Command::new(&program);
-            command.args(["run", "net", "--net", tap]);
-            let binary = ringfence_tests::binary::ringfence();
-            child::mount(&mut command, &[(binary, &program), (&device, "/dev/net/tun".as_ref())]);
-            child::become_nobody(&mut command);
-            let output = command.output().expect("the program starts");
+            let folder = TempDir::new().expect("a temporary folder");
+            let output = as_nobody(&folder, &["hello", "--net", tap]);
             let stderr = String::from_utf8_lossy(&output.stderr);
             assert_eq!(output.status.code(), Some(1), "{stderr}");
             assert!(stderr.contains(expected), "{stderr}");
