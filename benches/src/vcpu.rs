@@ -188,6 +188,7 @@ fn machine_config() -> Config {
         // More exits than any benchmark takes.
         command_line: i64::MAX.to_string(),
         devices: 0,
+        keyboard: false,
         quirk: QuirkChoice::Auto,
     }
 }

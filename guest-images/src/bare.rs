@@ -67,6 +67,10 @@ pub static GUESTS: &[Guest] = guests! {
         "nth=N: with which interface (0); host=N: at 10.0.N.2 (0); buffer=BYTES, merge, offload: how; broken: what no driver may do";
     "balloon": "drives a virtio memory balloon, a step for each line of input (--balloon MIB)",
         "obey: goes after the target for ever; free: reports free pages instead";
+    "acpi": "reads the ACPI tables, and does what they say of power-off, reset and panic",
+        "off, reset, panic, crash: what to do in the end; the verdict is 1 to 4 where a table is not as it should be";
+    "keyboard": "drives a keyboard by interrupts, and resets at Ctrl-Alt-Del (--keyboard)",
+        "nothing";
     "spin": "never ends: for whoever ends it from outside",
         "halt: sleeps, woken by a timer, instead of looping in ring 3; beat: says a number 20 times a second";
     "panic": "prints what a panicking Linux kernel prints, and resets",

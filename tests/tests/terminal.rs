@@ -103,6 +103,31 @@ fn ctrl_a_twice_and_ctrl_a_a_each_send_one() {
 }
 
 #[test]
+fn ctrl_a_d_presses_ctrl_alt_del_on_the_keyboard_of_a_guest_that_listens() {
+    for vcpus in ["1", "2"] {
+        let (mut terminal, run) = start(&["keyboard", "--keyboard", "--vcpus", vcpus]);
+        terminal.wait_for("keyboard: reset fa aa, who fa ab 41");
+        terminal.enter(&[CTRL_A, b'd']);
+        let _ = run.wait().expect_code(0);
+        terminal.wait_for(LAST_WORDS);
+        let shown = terminal.shown();
+        let codes: Vec<&str> =
+            shown.lines().filter_map(|line| line.trim_end().strip_prefix("keyboard: ")).collect();
+        assert_eq!(codes[1..], ["1d", "38", "e0 53", "Ctrl-Alt-Del"], "{shown}");
+    }
+}
+
+#[test]
+fn ctrl_a_d_without_a_keyboard_is_dropped() {
+    let (mut terminal, run) = start(&["echo"]);
+    terminal.wait_for("\"quit\" ends me.");
+    terminal.enter(&[b'<', CTRL_A, b'd', b'>', b'\r']);
+    terminal.wait_for("you said: <>");
+    terminal.enter(b"quit\r");
+    let _ = run.wait().expect_code(0);
+}
+
+#[test]
 fn ctrl_a_x_leaves_and_the_terminal_is_as_before() {
     for guest in [&["spin"][..], &["echo"]] {
         let shown = assert_restored(command(binary::ringfence(), guest), 130, |terminal, _| {

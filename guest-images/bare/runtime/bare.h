@@ -75,6 +75,8 @@ void print(const char *format, ...);
 extern const char *boot_protocol;
 /* The command line, never NULL. */
 extern const char *command_line;
+/* Where ACPI's root pointer is; 0 if it did not say. */
+extern uint64_t acpi_rsdp;
 
 struct region {
         uint64_t start;
@@ -249,6 +251,29 @@ void virtio_offer_head(unsigned queue, uint16_t head);
 bool virtio_take(unsigned queue, uint16_t *first, uint32_t *length);
 /* Waits until everything has come back; the last length. */
 uint32_t virtio_wait(unsigned queue);
+
+/* ---- acpi.c: tables of ACPI ------------------------------------------------------ */
+
+/* The table with this signature and a sum of zero, by way of the root pointer at this
+ * address; NULL if one on the way is not there or does not sum to zero. */
+const uint8_t *acpi_table(uint64_t rsdp, const char *signature);
+/* The root pointer as a kernel finds it that was not told: by a scan. 0 if there is none. */
+uint64_t acpi_scan(void);
+/* Bytes of a table, its header included. */
+uint32_t acpi_bytes(const uint8_t *table);
+
+/* A device of the DSDT. */
+struct acpi_device {
+        uint32_t eisa_id;      /* 0 where the device has a name */
+        const char *name;
+        uint16_t port;         /* the first one; 0: none */
+        uint32_t memory, line; /* 0: none */
+};
+
+/* The nth device; false after the last. */
+bool acpi_device(const uint8_t *dsdt, unsigned nth, struct acpi_device *device);
+/* What \_S5 says to write for power-off, or -1. */
+int acpi_power_off(const uint8_t *dsdt);
 
 /* ---- end.c ---------------------------------------------------------------- */
 

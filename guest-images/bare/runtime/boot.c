@@ -1,5 +1,5 @@
 /*
- * What the monitor handed over: command line and memory map, by PVH's start info
+ * What the monitor handed over: command line, memory map and ACPI's root, by PVH's start info
  * (Xen, xen/include/public/arch-x86/hvm/start_info.h) or Linux's boot parameters
  * (Documentation/arch/x86/zero-page.rst).
  */
@@ -25,6 +25,7 @@ struct map_entry {
 enum {
         START_INFO_ENTRY_BYTES = 24,
         BOOT_PARAMS_ENTRY_BYTES = 20,
+        BOOT_PARAMS_RSDP = 0x070,
         BOOT_PARAMS_COMMAND_LINE_HIGH = 0x0c8,
         BOOT_PARAMS_ENTRIES = 0x1e8,
         BOOT_PARAMS_COMMAND_LINE = 0x228,
@@ -33,6 +34,7 @@ enum {
 
 const char *boot_protocol;
 const char *command_line = "";
+uint64_t acpi_rsdp;
 
 static const uint8_t *map_start;
 static unsigned map_stride, map_entries;
@@ -53,6 +55,7 @@ static void set_command_line(uint64_t address)
 static void read_start_info(const struct start_info *info)
 {
         boot_protocol = "PVH";
+        acpi_rsdp = info->rsdp;
         set_command_line(info->command_line);
         if (info->version < 1)
                 return;
@@ -64,6 +67,7 @@ static void read_start_info(const struct start_info *info)
 static void read_boot_params(const uint8_t *params)
 {
         boot_protocol = "Linux boot protocol";
+        acpi_rsdp = u32_at(params + BOOT_PARAMS_RSDP) | (uint64_t)u32_at(params + BOOT_PARAMS_RSDP + 4) << 32;
         set_command_line(u32_at(params + BOOT_PARAMS_COMMAND_LINE)
                          | (uint64_t)u32_at(params + BOOT_PARAMS_COMMAND_LINE_HIGH) << 32);
         map_start = params + BOOT_PARAMS_MAP;

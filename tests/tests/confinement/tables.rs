@@ -24,6 +24,7 @@ fn object(role: &str, slot: &str) -> &'static str {
             "io",
             "entropy_queue"
             | "entropy_irq"
+            | "keyboard_irq"
             | "disk_queues"
             | "disk_irqs"
             | "net_receive_queues"
@@ -66,6 +67,7 @@ fn slots_of(role: &str, vcpus: usize, extra: &[&str]) -> BTreeMap<i32, &'static 
             | "timer"
             | "entropy_queue"
             | "entropy_irq"
+            | "keyboard_irq"
             | "disks"
             | "disk_queues"
             | "disk_irqs"
@@ -152,7 +154,10 @@ fn only_io_holds_a_devices_descriptors() {
     let disk = tempfile::NamedTempFile::new().expect("a temporary file");
     disk.as_file().set_len(1 << 20).expect("it can be of any size");
     let path = disk.path().to_str().expect("its name is text");
-    let run = spinning(2, &["--entropy", "--disk", path, "--balloon", "1,statistics=9,free-page-reporting"]);
+    let run = spinning(
+        2,
+        &["--entropy", "--keyboard", "--disk", path, "--balloon", "1,statistics=9,free-page-reporting"],
+    );
     let threads = own_threads(&run);
     let of_devices = [
         "balloon_queues",
@@ -160,6 +165,7 @@ fn only_io_holds_a_devices_descriptors() {
         "timer",
         "entropy_queue",
         "entropy_irq",
+        "keyboard_irq",
         "disks",
         "disk_queues",
         "disk_irqs",

@@ -10,6 +10,7 @@ use super::Outcome;
 use super::run_config::{self, Root, RunConfig};
 use super::run_devices::{self, DeviceArgs};
 use crate::confine::{Fencing, OnViolation, Tier};
+use crate::devices::ports::Extras;
 use crate::machine::{Config, HugePages, Image, QuirkChoice};
 use crate::report::{self, Ended, exit_code};
 use crate::role::start::{self, Settings};
@@ -86,9 +87,11 @@ Examples:
   ringfence run --kernel vmlinux --initrd initrd.cpio --net tap0,mac=06:00:ac:10:00:02
   ringfence run tour --report report.json         the confinement table for programs
 
-Keys, when standard input is a terminal: Ctrl-A x leaves, Ctrl-A a sends Ctrl-A.
-Exit codes: 0 the guest reset the machine; 1 error; 2 usage; 3 triple fault; 16 to 79 the test exit
-port; 128+N ended by signal N; 148 a thread was refused a call.";
+Keys, when standard input is a terminal: Ctrl-A x leaves, Ctrl-A a sends Ctrl-A, Ctrl-A d presses
+Ctrl-Alt-Del on the guest's keyboard, if it has one.
+Exit codes: 0 the guest reset the machine or powered it off; 1 error; 2 usage; 3 triple fault; 4 the
+guest's kernel told of its panic; 16 to 79 the test exit port; 128+N ended by signal N; 148 a thread
+was refused a call.";
 
 /// The embedded guest that shows the program at work.
 const TOUR: &str = "tour";
@@ -163,6 +166,7 @@ pub fn run(args: &Args) -> Result<Outcome, Error> {
         kernel,
         initrd: args.initrd.clone().or(from_file.initrd),
         devices: u8::try_from(devices.count()).unwrap_or(u8::MAX),
+        keyboard: args.devices.keyboard,
         quirk: args.quirk.unwrap_or(QuirkChoice::Auto),
     };
     if let Some(balloon) = &devices.balloon {
@@ -172,7 +176,7 @@ pub fn run(args: &Args) -> Result<Outcome, Error> {
     let made = report.as_ref().is_some_and(|report| report.made);
     let settings = Settings {
         fencing: Fencing { tier: args.tier, on_violation: args.on_violation },
-        exit_port: args.exit_port,
+        extras: Extras { exit_port: args.exit_port, keyboard: args.devices.keyboard },
         devices,
         count_calls: args.count_calls || is_tour,
         json: args.json,

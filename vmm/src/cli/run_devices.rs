@@ -32,6 +32,9 @@ pub(super) struct DeviceArgs {
         value_parser = BalloonConfig::from_text
     )]
     balloon: Option<BalloonConfig>,
+    /// Give the guest a keyboard, on which Ctrl-A d presses Ctrl-Alt-Del
+    #[arg(long)]
+    pub(super) keyboard: bool,
 }
 
 /// Why a device cannot be there.

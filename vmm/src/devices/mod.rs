@@ -6,5 +6,7 @@ pub mod i8042;
 pub mod output;
 pub mod panic_text;
 pub mod ports;
+pub mod pvpanic;
 pub mod serial;
+pub mod sleep;
 pub mod virtio;

@@ -3,9 +3,9 @@
 //! Every device here is 8 bits wide, so a wider access meets several registers, as on an ISA bus. What nobody
 //! claims reads as all ones and takes writes in silence.
 
-use super::i8042::{self, I8042};
+use super::i8042::{self, Commanded, I8042};
 use super::serial::{Full, Raised, Serial};
-use super::{exit_port, serial};
+use super::{exit_port, pvpanic, serial, sleep};
 
 /// What an access asks of the machine, beyond the device.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -14,8 +14,21 @@ pub enum Effect {
     Continue,
     /// The guest pulled the reset line.
     Reset,
+    /// The guest switched the machine off.
+    PowerOff,
+    /// The guest says that its kernel has panicked.
+    GuestPanic,
     /// The guest wrote this byte to the exit port.
     Exit(u8),
+}
+
+/// What a machine has beyond the ports that each one has.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Extras {
+    /// The port that ends tests.
+    pub exit_port: bool,
+    /// A keyboard, plugged into the controller.
+    pub keyboard: bool,
 }
 
 /// All that a guest meets by port I/O.
@@ -26,13 +39,16 @@ pub struct Ports {
     exit_port: bool,
 }
 
+/// The keyboard has something for the guest.
+const KEYBOARD: Raised = Raised { interrupt: false, output: false, input: true };
+
 /// What no device drives: the bus floats high.
 const FLOATING: u8 = 0xff;
 
 impl Ports {
-    /// The ports of a machine; `exit_port`: whether the port that ends tests is there.
-    pub fn new(serial: Serial, exit_port: bool) -> Self {
-        Self { serial, keyboard: I8042::default(), exit_port }
+    /// The ports of a machine.
+    pub fn new(serial: Serial, extras: Extras) -> Self {
+        Self { serial, keyboard: I8042::new(extras.keyboard), exit_port: extras.exit_port }
     }
 
     /// The serial port.
@@ -40,12 +56,22 @@ impl Ports {
         &self.serial
     }
 
+    /// The keyboard and its controller.
+    pub fn keyboard(&self) -> &I8042 {
+        &self.keyboard
+    }
+
     /// The guest reads one byte.
     pub fn read(&self, port: u16) -> (u8, Raised) {
         match port {
             serial::BASE..=SERIAL_LAST => self.serial.read(serial_offset(port)),
-            i8042::DATA => (self.keyboard.take_answer(), Raised::default()),
+            i8042::DATA => {
+                let (value, announce) = self.keyboard.read();
+                (value, if announce { KEYBOARD } else { Raised::default() })
+            }
             i8042::COMMAND => (self.keyboard.status(), Raised::default()),
+            pvpanic::PORT => (pvpanic::EVENTS, Raised::default()),
+            sleep::CONTROL | sleep::STATUS => (sleep::READS_AS, Raised::default()),
             _ => (FLOATING, Raised::default()),
         }
     }
@@ -59,11 +85,14 @@ impl Ports {
             serial::BASE..=SERIAL_LAST => {
                 return Ok((Effect::Continue, self.serial.write(serial_offset(port), value)?));
             }
-            i8042::DATA => {
-                self.keyboard.write(value);
-                Effect::Continue
-            }
-            i8042::COMMAND if self.keyboard.command(value) => Effect::Reset,
+            i8042::DATA if self.keyboard.write(value) => return Ok((Effect::Continue, KEYBOARD)),
+            i8042::COMMAND => match self.keyboard.command(value) {
+                Commanded::Done => Effect::Continue,
+                Commanded::Announce => return Ok((Effect::Continue, KEYBOARD)),
+                Commanded::Reset => Effect::Reset,
+            },
+            sleep::CONTROL if sleep::switches_off(value) => Effect::PowerOff,
+            pvpanic::PORT if pvpanic::ends(value) => Effect::GuestPanic,
             exit_port::PORT if self.exit_port => Effect::Exit(value),
             _ => Effect::Continue,
         };
@@ -83,18 +112,33 @@ mod tests {
     use crate::devices::output::Output;
 
     fn ports(exit_port: bool) -> Ports {
-        Ports::new(Serial::new(Box::leak(Box::new(Output::default()))), exit_port)
+        let serial = Serial::new(Box::leak(Box::new(Output::default())));
+        Ports::new(serial, Extras { exit_port, keyboard: false })
     }
 
     #[test]
-    fn of_all_ports_and_bytes_only_the_reset_command_resets() {
+    fn of_all_ports_and_bytes_three_have_an_effect_beyond_their_device() {
         let ports = ports(false);
         for port in 0..=u16::MAX {
-            for value in [0x00, 0xf4, 0xfe, 0xff] {
-                let (effect, _) = ports.write(port, value).unwrap();
-                assert_eq!(effect == Effect::Reset, (port, value) == (0x64, 0xfe), "{port:#x} {value:#x}");
+            for value in [0x00, 0x02, 0x34, 0xf4, 0xfe] {
+                let expected = match (port, value) {
+                    (0x64, 0xfe) => Effect::Reset,
+                    (0x600, 0x34 | 0xf4) => Effect::PowerOff,
+                    _ => Effect::Continue,
+                };
+                assert_eq!(ports.write(port, value).unwrap().0, expected, "{port:#x} {value:#x}");
             }
+            let told = ports.write(port, 0x01).unwrap().0 == Effect::GuestPanic;
+            assert_eq!(told, port == 0x505, "{port:#x}");
         }
+    }
+
+    #[test]
+    fn the_panic_port_says_which_events_it_knows_and_the_sleep_registers_that_nothing_woke() {
+        let ports = ports(false);
+        assert_eq!(ports.read(0x505).0, 3);
+        ports.write(0x600, 0x14).unwrap();
+        assert_eq!((ports.read(0x600).0, ports.read(0x601).0), (0, 0));
     }
 
     #[test]

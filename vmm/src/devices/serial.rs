@@ -44,7 +44,8 @@ pub struct Raised {
     pub interrupt: bool,
     /// Ring the console's bell: the output ring was empty and is not any more.
     pub output: bool,
-    /// Ring io's bell: the guest can take input again and some is waiting.
+    /// Ring io's bell: the guest can take input again and some is waiting, or its keyboard has said something
+    /// ([`super::i8042::I8042::take_interrupt`]).
     pub input: bool,
 }
 

@@ -2,11 +2,12 @@
 //! guest is told of it.
 //!
 //! ```text
-//! 0x0000_0500  global descriptor table           0x0000_9000  page tables (64-bit protocol)
-//! 0x0000_6000  start info, modules (PVH)         0x0002_0000  command line
-//! 0x0000_6100  memory map (PVH)                  0x0009_fc00  MP table, reserved up to 1 MiB
+//! 0x0000_0500  global descriptor table           0x0002_0000  command line
+//! 0x0000_6000  start info, modules (PVH)         0x0009_fc00  MP table, reserved up to 1 MiB
+//! 0x0000_6100  memory map (PVH)                  0x000e_0000  ACPI tables
 //! 0x0000_7000  boot_params (Linux protocol)      0x0010_0000  the kernel, and RAM up to the hole
 //! 0x0000_8ff0  first stack (64-bit protocol)     0xd000_0000  hole for MMIO, up to 4 GiB; RAM goes on above
+//! 0x0000_9000  page tables (64-bit protocol)
 //! ```
 #![forbid(unsafe_code)]
 
@@ -39,6 +40,11 @@ pub const COMMAND_LINE_ROOM: u64 = 0x1_0000;
 pub const MP_TABLE: u64 = 0x9_fc00;
 /// End of the room for the MP table: what follows is the VGA window on a PC.
 pub const MP_TABLE_END: u64 = 0xa_0000;
+/// ACPI tables, the RSDP first: a kernel that nobody tells its address looks for it from here on (ACPI 6.5, section
+/// 5.2.5.1).
+pub const ACPI_TABLES: u64 = 0xe_0000;
+/// End of the room for the ACPI tables, which take 3 KiB of it at most.
+pub const ACPI_TABLES_END: u64 = 0xf_0000;
 /// Where conventional memory of a PC ends and its BIOS begins; kernels are loaded above it.
 pub const HIGH_MEMORY: u64 = MIB;
 
@@ -189,6 +195,8 @@ mod tests {
             (PAGE_TABLES, 6 * PAGE_SIZE),
             (COMMAND_LINE, COMMAND_LINE_ROOM),
             (MP_TABLE, MP_TABLE_END - MP_TABLE),
+            (ACPI_TABLES, ACPI_TABLES_END - ACPI_TABLES),
+            (HIGH_MEMORY, 1),
         ];
         for pair in tables.windows(2) {
             assert!(pair[0].0 + pair[0].1 <= pair[1].0, "{pair:x?}");

@@ -1,10 +1,11 @@
-//! The virtual machine: memory, interrupt chip, vCPU state and boot. Knows no thread and no device.
+//! The virtual machine: memory, interrupt chip, vCPU state and boot. Knows no thread, and of devices where they are.
 
 use std::path::PathBuf;
 
 use kvm_ioctls::{Kvm, VcpuFd, VmFd};
 use vm_memory::{GuestMemoryError, GuestMemoryMmap};
 
+pub mod acpi;
 pub mod boot;
 pub mod command_line;
 pub mod cpuid;
@@ -52,8 +53,17 @@ pub struct Config {
     pub command_line: String,
     /// How many virtio devices its kernel is told of, at most [`layout::MAX_VIRTIO`].
     pub devices: u8,
+    /// Whether its tables tell of a keyboard.
+    pub keyboard: bool,
     /// Which quirk of the host to assume.
     pub quirk: QuirkChoice,
+}
+
+impl Config {
+    /// What the ACPI tables say of the machine.
+    fn described(&self) -> acpi::Description {
+        acpi::Description { vcpus: self.vcpus, devices: self.devices, keyboard: self.keyboard }
+    }
 }
 
 /// A machine that is ready to run: every vCPU may enter the guest.
@@ -113,6 +123,9 @@ pub enum BuildError {
     /// The MP table.
     #[error("cannot write the MP table to guest memory: {0}")]
     MpTable(GuestMemoryError),
+    /// The ACPI tables.
+    #[error("cannot write the ACPI tables to guest memory: {0}")]
+    Acpi(GuestMemoryError),
     /// The virtual machine itself.
     #[error("KVM cannot create a virtual machine: {0}")]
     CreateVm(kvm_ioctls::Error),
@@ -149,6 +162,7 @@ impl Machine {
         interrupt::create(&vm)?;
         plan.load(&memory, split)?;
         mp_table::write(&memory, config.vcpus).map_err(BuildError::MpTable)?;
+        acpi::write(&memory, config.described()).map_err(BuildError::Acpi)?;
         let vcpus =
             (0..config.vcpus).map(|id| create_vcpu(&vm, id, &cpuid)).collect::<Result<Vec<_>, _>>()?;
         registers::enter(&vcpus[0], &memory, plan.entry())?;

@@ -34,6 +34,7 @@ fn config(kernel: Vec<u8>) -> Config {
         initrd: None,
         command_line: String::new(),
         devices: 0,
+        keyboard: false,
         quirk: QuirkChoice::Auto,
     }
 }

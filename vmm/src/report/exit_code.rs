@@ -10,6 +10,8 @@ pub const GUEST_ENDED: u8 = 0;
 pub const ERROR: u8 = 1;
 /// Triple fault or shutdown.
 pub const SHUTDOWN: u8 = 3;
+/// The guest's kernel panicked, and told so.
+pub const GUEST_PANIC: u8 = 4;
 /// A thread was refused a call.
 pub const VIOLATION: u8 = 148;
 /// Ended by signal N: this and N. The shell's own convention.
@@ -18,7 +20,8 @@ const SIGNAL_BASE: u8 = 128;
 /// The exit code of a run that ended by `cause`.
 pub fn of(cause: &Cause) -> u8 {
     match cause {
-        Cause::Reset { .. } => GUEST_ENDED,
+        Cause::Reset { .. } | Cause::PowerOff => GUEST_ENDED,
+        Cause::GuestPanic => GUEST_PANIC,
         Cause::ExitPort(value) => exit_port::exit_code(*value),
         Cause::Guest { end: End::Shutdown, .. } => SHUTDOWN,
         Cause::Guest { .. } | Cause::Panic { .. } | Cause::Sigsys { .. } | Cause::Output { .. } => ERROR,
@@ -40,6 +43,8 @@ mod tests {
     #[test]
     fn each_end_has_the_code_of_the_table() {
         assert_eq!(of(&Cause::Reset { panic_shown: true }), 0);
+        assert_eq!(of(&Cause::PowerOff), 0);
+        assert_eq!(of(&Cause::GuestPanic), 4);
         assert_eq!(of(&Cause::ExitPort(255)), 79);
         assert_eq!(of(&Cause::Guest { vcpu: 0, end: End::Shutdown, registers: None }), 3);
         assert_eq!(of(&Cause::Output { errno: 28 }), 1);

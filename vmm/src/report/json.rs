@@ -31,6 +31,8 @@ pub fn report(ended: &Ended) -> Value {
 fn kind(cause: &Cause) -> &'static str {
     match cause {
         Cause::Reset { .. } => "reset",
+        Cause::PowerOff => "power-off",
+        Cause::GuestPanic => "guest-panic",
         Cause::ExitPort(_) => "exit-port",
         Cause::Guest { .. } => "guest",
         Cause::Violation(_) => "violation",

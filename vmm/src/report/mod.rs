@@ -22,6 +22,10 @@ pub enum Cause {
         /// The console had shown the words of a Linux kernel panic.
         panic_shown: bool,
     },
+    /// The guest switched the machine off.
+    PowerOff,
+    /// The guest told of the panic of its kernel (pvpanic).
+    GuestPanic,
     /// The guest wrote this byte to the exit port.
     ExitPort(u8),
     /// KVM came back from the guest with something from which there is no going on.

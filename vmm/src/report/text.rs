@@ -33,6 +33,8 @@ fn cause(cause: &Cause) -> String {
         Cause::Reset { panic_shown: true } => {
             "the guest reset the machine, after its console had shown a kernel panic".into()
         }
+        Cause::PowerOff => "the guest powered off".into(),
+        Cause::GuestPanic => "the guest's kernel panicked".into(),
         Cause::ExitPort(value) => format!("the guest wrote {value} to the exit port"),
         Cause::Guest { vcpu, end, registers } => {
             let mut text = format!("vCPU {vcpu}: {end}");

@@ -20,6 +20,10 @@ pub(super) static OUTPUT: Output = Output::new();
 pub enum Verdict {
     /// The guest pulled the reset line.
     Reset,
+    /// The guest switched the machine off.
+    PowerOff,
+    /// The guest told of the panic of its kernel.
+    GuestPanic,
     /// The guest wrote this byte to the exit port.
     ExitPort(u8),
     /// KVM came back with something from which there is no going on.

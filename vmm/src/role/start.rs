@@ -17,7 +17,8 @@ use super::shared::{OUTPUT, Shared};
 use super::{console, io as io_role, terminal, vcpu};
 use crate::confine::thread::{self, Started};
 use crate::confine::{self, Fencing, panic, signals, sigsys};
-use crate::devices::ports::Ports;
+use crate::devices::i8042;
+use crate::devices::ports::{Extras, Ports};
 use crate::devices::serial::{self, Serial};
 use crate::machine::{BuildError, Config, Machine};
 use crate::report::{Ended, QuirkNote};
@@ -27,8 +28,8 @@ use crate::report::{Ended, QuirkNote};
 pub struct Settings {
     /// `--tier` and `--on-violation`.
     pub fencing: Fencing,
-    /// Whether the guest has the exit port.
-    pub exit_port: bool,
+    /// Which ports the guest has beyond those of every machine.
+    pub extras: Extras,
     /// The virtio devices that it has: as many as the machine's configuration counts.
     pub devices: Devices,
     /// Whether the threads' calls are counted.
@@ -84,10 +85,11 @@ struct Bells {
     io: EventFd,
     room: EventFd,
     serial_irq: EventFd,
+    keyboard_irq: Option<EventFd>,
 }
 
 impl Bells {
-    fn new() -> Result<Self, Error> {
+    fn new(keyboard: bool) -> Result<Self, Error> {
         let bell = |flags| prepare("eventfd", EventFd::new(flags | libc::EFD_CLOEXEC));
         Ok(Self {
             main: bell(libc::EFD_NONBLOCK)?,
@@ -96,7 +98,20 @@ impl Bells {
             io: bell(libc::EFD_NONBLOCK)?,
             room: bell(libc::EFD_NONBLOCK)?,
             serial_irq: bell(libc::EFD_NONBLOCK)?,
+            keyboard_irq: keyboard.then(|| bell(libc::EFD_NONBLOCK)).transpose()?,
         })
+    }
+
+    /// Tells KVM which of them raise which lines.
+    fn register(&self, vm: &VmFd) -> Result<(), Error> {
+        let register = |what, bell, line| {
+            let registered = vm.register_irqfd(bell, line);
+            prepare(what, registered.map_err(|errno| io::Error::from_raw_os_error(errno.errno())))
+        };
+        register("registering the serial port's irqfd", &self.serial_irq, serial::IRQ)?;
+        self.keyboard_irq
+            .iter()
+            .try_for_each(|bell| register("registering the keyboard's irqfd", bell, i8042::IRQ))
     }
 }
 
@@ -135,13 +150,9 @@ fn start(machine: Machine, settings: Settings, points: Result<Points, String>) -
     let quirk = machine
         .quirk
         .map(|quirk| QuirkNote { name: quirk.name(), added: machine.command_line.added.clone() });
-    let bells = Bells::new()?;
+    let bells = Bells::new(settings.extras.keyboard)?;
     let is_terminal = prepare("preparing the terminal", terminal::prepare())?;
-    let irq = machine.vm.register_irqfd(&bells.serial_irq, serial::IRQ);
-    prepare(
-        "registering the serial port's irqfd",
-        irq.map_err(|errno| io::Error::from_raw_os_error(errno.errno())),
-    )?;
+    bells.register(&machine.vm)?;
     let signals = prepare("signalfd", signals::ending_signals())?;
     // The VM lives as long as the process. Main keeps its descriptor, at a slot that this value does not know.
     let vm: &'static VmFd = Box::leak(Box::new(machine.vm));
@@ -149,7 +160,7 @@ fn start(machine: Machine, settings: Settings, points: Result<Points, String>) -
     let memory = Box::leak(Box::new(machine.memory));
     let wiring = Wiring::new(settings.devices, vm)?;
     let output = &OUTPUT;
-    let ports = Ports::new(Serial::new(output), settings.exit_port);
+    let ports = Ports::new(Serial::new(output), settings.extras);
     let shared = Shared::new(machine.vcpus.len(), output, ports, wiring.windows());
 
     let (unfenced, main_record) = thread::first::<Main>("rf-main", fencing);
@@ -227,6 +238,7 @@ fn io_descriptors(bells: &Bells) -> io_role::Descriptors {
         bell: bells.io.as_raw_fd(),
         main_bell: bells.main.as_raw_fd(),
         serial_irq: bells.serial_irq.as_raw_fd(),
+        keyboard_irq: bells.keyboard_irq.as_ref().map(AsRawFd::as_raw_fd),
     }
 }
 

@@ -74,11 +74,13 @@ pub enum Typed {
     Pass(u8),
     /// It may be the beginning of the sequence, or was a part of it.
     Held,
+    /// The user presses Ctrl-Alt-Del on the guest's keyboard.
+    CtrlAltDel,
     /// The user wants to leave.
     Leave,
 }
 
-/// Watches for Ctrl-A x (leave). Ctrl-A twice, or Ctrl-A a, sends one Ctrl-A; Ctrl-A before any other key is dropped.
+/// Watches for Ctrl-A x (leave) and Ctrl-A d (Ctrl-Alt-Del on the guest's keyboard). Ctrl-A twice, or Ctrl-A a, sends one Ctrl-A; Ctrl-A before any other key is dropped.
 #[derive(Debug, Default)]
 pub struct Escape {
     pending: bool,
@@ -94,6 +96,7 @@ impl Escape {
         self.pending = false;
         match byte {
             b'x' | b'X' => Typed::Leave,
+            b'd' | b'D' => Typed::CtrlAltDel,
             ESCAPE | b'a' => Typed::Pass(ESCAPE),
             other => Typed::Pass(other),
         }
@@ -113,6 +116,11 @@ mod tests {
     fn ctrl_a_x_leaves() {
         assert_eq!(all(b"\x01x"), [Typed::Held, Typed::Leave]);
         assert_eq!(all(b"x"), [Typed::Pass(b'x')]);
+    }
+
+    #[test]
+    fn ctrl_a_d_presses_keys_of_the_guest_s() {
+        assert_eq!(all(b"\x01dd"), [Typed::Held, Typed::CtrlAltDel, Typed::Pass(b'd')]);
     }
 
     #[test]

@@ -132,6 +132,8 @@ impl Cpu {
                 match self.write(port, value) {
                     Effect::Continue => {}
                     Effect::Reset => return Some(Verdict::Reset),
+                    Effect::PowerOff => return Some(Verdict::PowerOff),
+                    Effect::GuestPanic => return Some(Verdict::GuestPanic),
                     Effect::Exit(value) => return Some(Verdict::ExitPort(value)),
                 }
             }

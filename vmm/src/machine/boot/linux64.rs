@@ -8,7 +8,7 @@ use linux_loader::configurator::{self, BootConfigurator as _, BootParams};
 use linux_loader::loader::bootparam::{boot_e820_entry, boot_params, setup_header};
 use vm_memory::{GuestAddress, GuestMemoryMmap};
 
-use super::super::layout::{BOOT_PARAMS, COMMAND_LINE, Range};
+use super::super::layout::{ACPI_TABLES, BOOT_PARAMS, COMMAND_LINE, Range};
 use super::Initrd;
 
 /// `type_of_loader` of a loader without a number of its own.
@@ -36,7 +36,7 @@ pub fn write(
     command_line_size: usize,
     initrd: Option<Initrd>,
 ) -> Result<(), configurator::Error> {
-    let mut params = boot_params { hdr: header, ..Default::default() };
+    let mut params = boot_params { hdr: header, acpi_rsdp_addr: ACPI_TABLES, ..Default::default() };
     params.hdr.type_of_loader = LOADER_UNDEFINED;
     params.hdr.cmd_line_ptr = low(COMMAND_LINE);
     params.hdr.cmdline_size = low(command_line_size as u64);
@@ -83,6 +83,7 @@ mod tests {
     fn zero_page_has_the_fields_that_a_loader_must_write_at_their_offsets() {
         let initrd = Initrd { address: 0x3ff_0000, size: 0xabcd };
         let memory = written(MemorySplit::new(64), header_of_elf(), Some(initrd));
+        assert_eq!(u64::from_le_bytes(field(&memory, 0x070)), ACPI_TABLES, "acpi_rsdp_addr");
         assert_eq!(field(&memory, 0x1fe), [0x55, 0xaa]);
         assert_eq!(&field(&memory, 0x202), b"HdrS");
         assert_eq!(field(&memory, 0x210), [0xff], "type_of_loader");

@@ -8,7 +8,7 @@ use linux_loader::configurator::{self, BootConfigurator as _, BootParams};
 use linux_loader::loader::elf::start_info::{hvm_memmap_table_entry, hvm_modlist_entry, hvm_start_info};
 use vm_memory::{GuestAddress, GuestMemoryMmap};
 
-use super::super::layout::{COMMAND_LINE, PVH_MEMORY_MAP, PVH_MODULES, PVH_START_INFO, Range};
+use super::super::layout::{ACPI_TABLES, COMMAND_LINE, PVH_MEMORY_MAP, PVH_MODULES, PVH_START_INFO, Range};
 use super::Initrd;
 
 /// `XEN_HVM_START_MAGIC_VALUE`.
@@ -44,6 +44,7 @@ pub fn write(
         nr_modules: u32::try_from(modules.len()).unwrap_or_default(),
         modlist_paddr: if modules.is_empty() { 0 } else { PVH_MODULES },
         cmdline_paddr: COMMAND_LINE,
+        rsdp_paddr: ACPI_TABLES,
         memmap_paddr: PVH_MEMORY_MAP,
         memmap_entries: u32::try_from(map.len()).unwrap_or_default(),
         ..Default::default()
@@ -76,6 +77,7 @@ mod tests {
         let split = MemorySplit::new(4608);
         let (memory, info) = written(split, None);
         assert_eq!((info.magic, info.version), (0x336e_c578, 1));
+        assert_eq!(info.rsdp_paddr, ACPI_TABLES);
         let entries: Vec<(u64, u64, u32)> = (0..u64::from(info.memmap_entries))
             .map(|index| {
                 let at = GuestAddress(info.memmap_paddr + index * 24);

@@ -100,6 +100,11 @@ impl Input {
             let passed = match self.escape.as_mut().map_or(Typed::Pass(byte), |escape| escape.typed(byte)) {
                 Typed::Pass(byte) => byte,
                 Typed::Held => continue,
+                Typed::CtrlAltDel => {
+                    // The loop raises its interrupt. Nobody hears of it where the guest does not listen.
+                    self.shared.ports.keyboard().press_ctrl_alt_del();
+                    continue;
+                }
                 Typed::Leave => {
                     self.shared.left.store(true, Ordering::SeqCst);
                     self.main_bell.ring();

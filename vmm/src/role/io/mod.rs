@@ -50,6 +50,8 @@ pub struct Descriptors {
     pub main_bell: RawFd,
     /// The serial port's irqfd.
     pub serial_irq: RawFd,
+    /// The keyboard's irqfd, where there is a keyboard.
+    pub keyboard_irq: Option<RawFd>,
 }
 
 /// What the thread works on.
@@ -85,13 +87,15 @@ fn become_io(unfenced: Unfenced<Io>, descriptors: Descriptors, work: &Work) -> R
         Placement { from: descriptors.serial_irq, slot: slot::SERIAL_IRQ },
     ];
     placements.extend(work.timer.map(|from| Placement { from, slot: slot::TIMER }));
+    let keyboard = descriptors.keyboard_irq.map(|from| Placement { from, slot: slot::KEYBOARD_IRQ });
+    placements.extend(keyboard);
     placements.extend(work.devices.iter().flat_map(DeviceDescriptors::placements));
     // SAFETY: this thread has brought numbers alone.
     let slotted = unsafe { unfenced.own_table(&placements, Farewell::RingMain(slot::MAIN_BELL)) }?;
     let mut events = EventManager::new()?;
     // The event manager made its epoll descriptor at the lowest free number.
     slotted.assert_open(slot::EPOLL)?;
-    events.add_subscriber(Loop::new(work, |number| slotted.slot(number)));
+    events.add_subscriber(Loop::new(work, keyboard.is_some(), |number| slotted.slot(number)));
     let fenced = slotted.fence()?;
     run(&fenced, events)
 }
@@ -115,10 +119,11 @@ struct Loop {
     room: Slot,
     bell: Slot,
     main_bell: Slot,
+    keyboard_irq: Option<Slot>,
 }
 
 impl Loop {
-    fn new(work: &Work, slot: impl Fn(RawFd) -> Slot) -> Self {
+    fn new(work: &Work, keyboard: bool, slot: impl Fn(RawFd) -> Slot) -> Self {
         let devices = work.devices.iter().map(|device| device.attach(&slot, work.memory)).collect();
         Self {
             input: Input::new(work.terminal, work.shared, &slot),
@@ -128,6 +133,15 @@ impl Loop {
             room: slot(slot::ROOM),
             bell: slot(slot::BELL),
             main_bell: slot(slot::MAIN_BELL),
+            keyboard_irq: keyboard.then(|| slot(slot::KEYBOARD_IRQ)),
+        }
+    }
+
+    fn look_at_keyboard(&self) {
+        if let Some(interrupt) = self.keyboard_irq
+            && self.shared.ports.keyboard().take_interrupt()
+        {
+            interrupt.ring();
         }
     }
 
@@ -176,7 +190,10 @@ impl MutEventSubscriber for Loop {
 
     fn process(&mut self, events: Events, ops: &mut EventOps) {
         match events.fd() {
-            slot::STDIN => self.input.ready(ops),
+            slot::STDIN => {
+                self.input.ready(ops);
+                self.look_at_keyboard();
+            }
             slot::ROOM => {
                 self.room.hear();
                 self.room_made();
@@ -187,6 +204,7 @@ impl MutEventSubscriber for Loop {
             }
             slot::BELL => {
                 self.bell.hear();
+                self.look_at_keyboard();
                 self.look_at_devices(ops);
                 self.input.port_ready(ops);
             }

@@ -181,6 +181,8 @@ impl Monitor {
             .find_map(|(vcpu, state)| state.verdict().map(|verdict| (vcpu, verdict)))?;
         Some(match verdict {
             Verdict::Reset => Cause::Reset { panic_shown: self.shared.ports.serial().showed_panic() },
+            Verdict::PowerOff => Cause::PowerOff,
+            Verdict::GuestPanic => Cause::GuestPanic,
             Verdict::ExitPort(value) => Cause::ExitPort(value),
             // The thread is parked, so its vCPU is free for another thread's ioctl.
             Verdict::Machine(end) => {
