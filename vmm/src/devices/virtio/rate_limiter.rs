@@ -149,6 +149,12 @@ impl Limiter {
         Self { rates: RateLimiter::new(limits, clock()), clock }
     }
 
+    /// A turn begins: what was refused is asked for once more, or a driver that goes back on its word has taken it away, and
+    /// then nobody is to wait for it.
+    pub fn begin_turn(&mut self) {
+        self.rates.resumes = None;
+    }
+
     /// See [`RateLimiter::take`].
     pub fn take(&mut self, bytes: u64) -> bool {
         self.rates.take((self.clock)(), bytes)

@@ -258,6 +258,7 @@ impl<S: Storage> Device for Block<S> {
         queue: &mut Queue,
         memory: &GuestMemoryMmap,
     ) -> Result<Processed, Broken> {
+        self.limiter.begin_turn();
         queue.each(memory, |chain| self.request(chain, memory))
     }
 

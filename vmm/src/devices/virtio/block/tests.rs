@@ -279,6 +279,24 @@ fn a_limited_disk_leaves_a_request_in_the_queue_until_there_are_tokens_for_it() 
     assert_eq!((disk.driver.used().0, disk.block.resumes()), (2, None));
 }
 
+#[test]
+fn nobody_waits_for_a_request_that_the_driver_has_taken_away() {
+    let mut disk = Disk::new(false, Cache::Unsafe);
+    let one = Some(Rate { size: 1, refill: Duration::from_secs(1), burst: 0 });
+    disk.block.limiter = Limiter::new(&Limits { bandwidth: None, operations: one }, || NOW.get());
+    disk.put_header(IN, 1);
+    for _ in 0..2 {
+        disk.driver.offer(&[(HEADER, 16, 0), (DATA, 512, WRITE), (STATUS, 1, WRITE)]);
+    }
+    disk.process().unwrap();
+    assert!(disk.block.resumes().is_some());
+    disk.driver.set_available(1);
+    NOW.set(Duration::from_secs(1));
+    assert!(disk.block.has_work(0));
+    disk.process().unwrap();
+    assert_eq!((disk.driver.used().0, disk.block.resumes(), disk.block.has_work(0)), (1, None, false));
+}
+
 proptest! {
     #[test]
     fn whatever_is_in_the_rings_and_requests_the_disk_stays_as_large_as_it_is(

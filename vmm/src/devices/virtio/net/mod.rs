@@ -118,8 +118,6 @@ pub struct Net<L> {
     lacks: Lacks,
     receiver: Limiter,
     transmitter: Limiter,
-    /// A frame to send waits for the limiter.
-    held: bool,
     /// Of [`MOST_BYTES`], made before the thread may allocate no more.
     received: Box<[u8]>,
     sent: Box<[u8]>,
@@ -137,7 +135,6 @@ impl<L: Link> Net<L> {
             lacks: Lacks::Tokens,
             receiver: Limiter::new(&rates.receive, clock),
             transmitter: Limiter::new(&rates.transmit, clock),
-            held: false,
             received: bytes(),
             sent: bytes(),
         }
@@ -173,6 +170,7 @@ impl<L: Link> Net<L> {
 
     fn forget_frame(&mut self) {
         (self.waiting, self.lacks) = (0, Lacks::Tokens);
+        self.receiver.begin_turn();
     }
 
     /// Takes a frame from the link; false if it has none.
@@ -199,8 +197,7 @@ impl<L: Link> Net<L> {
     ) -> Result<Option<u32>, Broken> {
         let mut readable = Buffers::new(chain)?.readable;
         let length = usize::try_from(readable.left()).unwrap_or(usize::MAX);
-        self.held = !self.transmitter.take(cost(length.min(MOST_BYTES)));
-        if self.held {
+        if !self.transmitter.take(cost(length.min(MOST_BYTES))) {
             return Ok(None);
         }
         if let Some(frame) = self.sent.get_mut(..length).filter(|frame| frame.len() > HEADER_BYTES) {
@@ -231,7 +228,7 @@ impl<L: Link> Device for Net<L> {
 
     fn stop(&mut self) {
         self.forget_frame();
-        self.held = false;
+        self.transmitter.begin_turn();
     }
 
     fn serve(
@@ -245,7 +242,7 @@ impl<L: Link> Device for Net<L> {
             // Buffers that are left wait for frames, and frames that are left are this device's own work.
             return Ok(Processed { interrupt: queue.finish(memory)?, more: false });
         }
-        self.held = false;
+        self.transmitter.begin_turn();
         queue.each(memory, |chain| self.send(chain, memory))
     }
 
@@ -253,15 +250,13 @@ impl<L: Link> Device for Net<L> {
         match index {
             RECEIVE if self.waiting > 0 => self.lacks == Lacks::Tokens && self.receiver.may_go_on(),
             RECEIVE => self.announced,
-            TRANSMIT => self.held && self.transmitter.may_go_on(),
+            TRANSMIT => self.transmitter.may_go_on(),
             _ => false,
         }
     }
 
     fn resumes(&self) -> Option<Duration> {
-        let receiver = self.receiver.resumes().filter(|_| self.waiting > 0);
-        let transmitter = self.transmitter.resumes().filter(|_| self.held);
-        receiver.into_iter().chain(transmitter).min()
+        self.receiver.resumes().into_iter().chain(self.transmitter.resumes()).min()
     }
 }
 

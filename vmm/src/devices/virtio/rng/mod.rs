@@ -66,6 +66,7 @@ impl Device for Entropy {
         queue: &mut Queue,
         memory: &GuestMemoryMmap,
     ) -> Result<Processed, Broken> {
+        self.limiter.begin_turn();
         queue.each(memory, |chain| self.fill(chain, memory))
     }
 
