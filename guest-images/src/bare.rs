@@ -71,6 +71,8 @@ pub static GUESTS: &[Guest] = guests! {
         "off, reset, panic, crash: what to do in the end; the verdict is 1 to 4 where a table is not as it should be";
     "keyboard": "drives a keyboard by interrupts, and resets at Ctrl-Alt-Del (--keyboard)",
         "nothing";
+    "console": "says each line of input back by a virtio console (--console virtio)",
+        "N: KiB of numbered lines that it says first (0)";
     "spin": "never ends: for whoever ends it from outside",
         "halt: sleeps, woken by a timer, instead of looping in ring 3; beat: says a number 20 times a second";
     "panic": "prints what a panicking Linux kernel prints, and resets",

@@ -81,8 +81,10 @@ mod linux_guest {
                 path_text(&kernel),
                 "--disk",
                 &format!("{},cache=writeback", path_text(&disk)),
+                "--console",
+                "virtio",
                 "--cmdline",
-                "console=ttyS0 quiet reboot=k panic=-1 root=/dev/vda rw init=/init",
+                "console=hvc0 quiet reboot=k panic=-1 root=/dev/vda rw init=/init",
             ],
         );
         guest.say("keep\n");

@@ -31,7 +31,11 @@ fn object(role: &str, slot: &str) -> &'static str {
             | "net_transmit_queues"
             | "net_irqs"
             | "balloon_queues"
-            | "balloon_irq",
+            | "balloon_irq"
+            | "console_receive_queue"
+            | "console_transmit_queue"
+            | "console_irq"
+            | "output_bell",
         ) => EVENTFD,
         ("io", "taps") => "/dev/net/tun",
         ("vcpu", "vcpu") | ("main", "vcpus") => "anon_inode:kvm-vcpu:",
@@ -77,6 +81,10 @@ fn slots_of(role: &str, vcpus: usize, extra: &[&str]) -> BTreeMap<i32, &'static 
             | "net_irqs"
             | "balloon_queues"
             | "balloon_irq"
+            | "console_receive_queue"
+            | "console_transmit_queue"
+            | "console_irq"
+            | "output_bell"
                 if !extra.contains(&slot.name) =>
             {
                 0
@@ -156,12 +164,25 @@ fn only_io_holds_a_devices_descriptors() {
     let path = disk.path().to_str().expect("its name is text");
     let run = spinning(
         2,
-        &["--entropy", "--keyboard", "--disk", path, "--balloon", "1,statistics=9,free-page-reporting"],
+        &[
+            "--entropy",
+            "--keyboard",
+            "--disk",
+            path,
+            "--console",
+            "virtio",
+            "--balloon",
+            "1,statistics=9,free-page-reporting",
+        ],
     );
     let threads = own_threads(&run);
     let of_devices = [
         "balloon_queues",
         "balloon_irq",
+        "console_receive_queue",
+        "console_transmit_queue",
+        "console_irq",
+        "output_bell",
         "timer",
         "entropy_queue",
         "entropy_irq",

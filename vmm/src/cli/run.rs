@@ -221,9 +221,6 @@ fn kernel(args: &Args, from_file: &RunConfig) -> Result<Image, Error> {
     }
 }
 
-/// What a kernel is told when nobody says anything: its console, and to reset in the way that ends a run.
-const LINUX_COMMAND_LINE: &str = "console=ttyS0 reboot=k panic=-1";
-
 /// What was given on the command line, to the letter; else what the file says, with its root device at the end.
 fn command_line(args: &Args, from_file: &RunConfig, kernel: &Image) -> String {
     if let Some(given) = &args.cmdline {
@@ -231,7 +228,7 @@ fn command_line(args: &Args, from_file: &RunConfig, kernel: &Image) -> String {
     }
     let text = from_file.command_line.as_deref().unwrap_or(match kernel {
         Image::Embedded { .. } => "",
-        Image::File(_) => LINUX_COMMAND_LINE,
+        Image::File(_) => args.devices.console.linux_command_line(),
     });
     let parts = [text, from_file.root.map_or("", Root::parameters)];
     parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(" ")

@@ -23,6 +23,10 @@ pub(super) struct DeviceArgs {
     /// Give the guest a source of random bytes (virtio-rng)
     #[arg(long)]
     entropy: bool,
+    /// What standard input goes to, and the default command line's console: the serial port, or a console device
+    /// (virtio-console) beside it
+    #[arg(long, value_name = "KIND", default_value = "serial")]
+    pub(super) console: ConsoleKind,
     /// Give the guest a memory balloon that it should fill with so many MiB. deflate-on-oom: it may take them back before one of
     /// its processes dies; statistics: it tells of its memory that often; free-page-reporting: what it does not use is
     /// released, too
@@ -35,6 +39,26 @@ pub(super) struct DeviceArgs {
     /// Give the guest a keyboard, on which Ctrl-A d presses Ctrl-Alt-Del
     #[arg(long)]
     pub(super) keyboard: bool,
+}
+
+/// Where a guest's user sits.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+pub(super) enum ConsoleKind {
+    /// At the serial port.
+    #[default]
+    Serial,
+    /// At a console device.
+    Virtio,
+}
+
+impl ConsoleKind {
+    /// What a kernel is told when nobody says anything: its console, and to reset in the way that ends a run.
+    pub(super) fn linux_command_line(self) -> &'static str {
+        match self {
+            Self::Serial => "console=ttyS0 reboot=k panic=-1",
+            Self::Virtio => "console=hvc0 reboot=k panic=-1",
+        }
+    }
 }
 
 /// Why a device cannot be there.
@@ -73,11 +97,13 @@ impl DeviceArgs {
         let configs: Vec<DiskConfig> = from_file.disks.iter().cloned().chain(given).collect();
         let entropy = from_file.entropy.or_else(|| self.entropy.then(Limits::default));
         let interfaces = [&from_file.interfaces[..], &self.interfaces].concat();
+        let console = self.console == ConsoleKind::Virtio;
         let balloon = self.balloon.or(from_file.balloon);
         let count = configs.len()
             + interfaces.len()
             + usize::from(entropy.is_some())
-            + usize::from(balloon.is_some());
+            + usize::from(balloon.is_some())
+            + usize::from(console);
         if count > MAX_VIRTIO.into() {
             return Err(Error::Count { count });
         }
@@ -88,7 +114,7 @@ impl DeviceArgs {
             .zip(&opened)
             .filter(|(_, opened)| opened.made)
             .for_each(|(config, _)| tell_of_made(config));
-        Ok(Devices { entropy, balloon, disks, interfaces: opened })
+        Ok(Devices { entropy, balloon, console, disks, interfaces: opened })
     }
 }
 

@@ -170,6 +170,26 @@ impl Serial {
         Ok(port.raised())
     }
 
+    /// Puts bytes that the guest says to another device into the same output, as many as there is room for, and says how
+    /// many.
+    pub fn print(&self, bytes: &[u8]) -> (usize, Raised) {
+        let mut port = self.lock();
+        let transmitter = port.uart.writer_mut();
+        let mut said = 0;
+        for byte in bytes {
+            if !self.output.has_room() {
+                break;
+            }
+            transmitter.panic_text.look(*byte);
+            transmitter.woke_console |= self.output.push(*byte);
+            said += 1;
+        }
+        if transmitter.panic_text.seen() {
+            self.panic_shown.store(true, Ordering::Relaxed);
+        }
+        (said, Raised { output: std::mem::take(&mut transmitter.woke_console), ..Raised::default() })
+    }
+
     /// Puts input into the receive FIFO and says how many bytes it took: up to [`FIFO_BYTES`], none while the guest
     /// does not listen or is in loopback.
     ///

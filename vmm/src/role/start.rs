@@ -158,6 +158,7 @@ fn start(machine: Machine, settings: Settings, points: Result<Points, String>) -
     let vm: &'static VmFd = Box::leak(Box::new(machine.vm));
     // So does its memory, whose owner would unmap it.
     let memory = Box::leak(Box::new(machine.memory));
+    let has_console = settings.devices.console;
     let wiring = Wiring::new(settings.devices, vm)?;
     let output = &OUTPUT;
     let ports = Ports::new(Serial::new(output), settings.extras);
@@ -172,7 +173,7 @@ fn start(machine: Machine, settings: Settings, points: Result<Points, String>) -
         devices: wiring.descriptors(),
         timer: wiring.timer(),
     };
-    let io = io_role::start(fencing, io_descriptors(&bells), work)?;
+    let io = io_role::start(fencing, io_descriptors(&bells, has_console), work)?;
     let mut threads = vec![io, console];
     for (index, vcpu) in machine.vcpus.iter().enumerate() {
         threads.push(vcpu::start(index, fencing, vcpu_descriptors(&bells, vcpu.as_raw_fd()), vm, shared)?);
@@ -231,7 +232,7 @@ fn console_descriptors(bells: &Bells) -> console::Descriptors {
     }
 }
 
-fn io_descriptors(bells: &Bells) -> io_role::Descriptors {
+fn io_descriptors(bells: &Bells, has_console: bool) -> io_role::Descriptors {
     io_role::Descriptors {
         stdin: libc::STDIN_FILENO,
         room: bells.room.as_raw_fd(),
@@ -239,6 +240,7 @@ fn io_descriptors(bells: &Bells) -> io_role::Descriptors {
         main_bell: bells.main.as_raw_fd(),
         serial_irq: bells.serial_irq.as_raw_fd(),
         keyboard_irq: bells.keyboard_irq.as_ref().map(AsRawFd::as_raw_fd),
+        console_bell: has_console.then(|| bells.console.as_raw_fd()),
     }
 }
 

@@ -80,6 +80,14 @@ impl Side {
         Some(piece)
     }
 
+    /// Leaves out so many bytes, or as many as there are.
+    pub fn skip(&mut self, bytes: usize) {
+        let mut left = bytes;
+        while let Some(piece) = self.take(left).filter(|_| left > 0) {
+            left -= piece.length;
+        }
+    }
+
     /// Takes the last byte away from the end; `None` if there is none.
     pub fn take_last(&mut self) -> Option<GuestAddress> {
         let (address, left) =
@@ -157,6 +165,19 @@ mod tests {
         assert_eq!(side.left(), 14);
         assert_eq!(pieces(&mut side, 6), [(0x1000, 6), (0x1006, 4), (0x3000, 4)]);
         assert_eq!((side.left(), side.take(1)), (0, None));
+    }
+
+    #[test]
+    fn bytes_are_left_out_across_buffers_and_no_further_than_the_end() {
+        let mut side = side(&[(0x1000, 10), (0x2000, 0), (0x3000, 4)]);
+        side.skip(0);
+        side.skip(11);
+        assert_eq!(
+            (side.left(), side.take(9)),
+            (3, Some(Piece { address: GuestAddress(0x3001), length: 3 }))
+        );
+        side.skip(1);
+        assert_eq!(side.left(), 0);
     }
 
     #[test]

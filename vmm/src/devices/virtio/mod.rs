@@ -8,6 +8,7 @@ pub mod balloon;
 pub mod block;
 pub mod buffers;
 pub mod configuration;
+pub mod console;
 pub mod device;
 pub mod net;
 pub mod queue;

@@ -17,7 +17,7 @@ pub use self::disk::{Disk, DiskConfig, Error as DiskError, TextError};
 pub use self::net::{Error as NetError, Interface, NetConfig, NetTextError};
 use super::io::{DeviceDescriptors, Kind};
 use crate::devices::virtio::balloon::Statistics;
-use crate::devices::virtio::{Configuration, Identity, Limits, Transport, Windows, register, rng};
+use crate::devices::virtio::{Configuration, Identity, Limits, Transport, Windows, console, register, rng};
 use crate::machine::layout;
 
 /// Which devices the guest gets.
@@ -27,6 +27,8 @@ pub struct Devices {
     pub entropy: Option<Limits>,
     /// The memory balloon.
     pub balloon: Option<BalloonConfig>,
+    /// A console, beside the serial port.
+    pub console: bool,
     /// Disks, in the order in which the guest finds them.
     pub disks: Vec<Disk>,
     /// Network interfaces, likewise.
@@ -40,6 +42,7 @@ impl Devices {
             + self.interfaces.len()
             + usize::from(self.entropy.is_some())
             + usize::from(self.balloon.is_some())
+            + usize::from(self.console)
     }
 }
 
@@ -83,7 +86,10 @@ impl Wiring {
     ///
     /// # Errors
     /// See [`Error`].
-    pub fn new(Devices { entropy, balloon, disks, interfaces }: Devices, vm: &VmFd) -> Result<Self, Error> {
+    pub fn new(
+        Devices { entropy, balloon, console, disks, interfaces }: Devices,
+        vm: &VmFd,
+    ) -> Result<Self, Error> {
         let of_disk = |(index, disk): (u8, &Disk)| {
             let Disk { file, properties, limits, .. } = disk;
             let kind = Kind::Disk { index, file: file.as_raw_fd(), properties: *properties, limits: *limits };
@@ -103,8 +109,15 @@ impl Wiring {
             let queues = properties.identity().queues.len();
             (properties.identity(), properties.configuration(), Kind::Balloon { queues, statistics })
         };
+        let of_console = console.then(|| (console::IDENTITY, Configuration::new(vec![0; 12]), Kind::Console));
         let devices = (0..layout::MAX_VIRTIO)
-            .zip(disks_of.chain(interfaces_of).chain(entropy.map(of_entropy)).chain(balloon.map(of_balloon)))
+            .zip(
+                disks_of
+                    .chain(interfaces_of)
+                    .chain(entropy.map(of_entropy))
+                    .chain(balloon.map(of_balloon))
+                    .chain(of_console),
+            )
             .map(|(place, (identity, configuration, kind))| {
                 Wired::new(Transport::new(identity, configuration), kind, place, vm)
             })

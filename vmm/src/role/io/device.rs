@@ -1,6 +1,7 @@
 //! The devices that the thread takes with it.
 
 use std::os::fd::RawFd;
+use std::rc::Rc;
 
 use vm_memory::GuestMemoryMmap;
 
@@ -8,15 +9,18 @@ use super::attached::{Attached, Hosted};
 use super::disk::DiskFile;
 use super::pages::HostPages;
 use super::tap::Tap;
+use super::terminal::{Terminal, Waiting};
 use super::timer;
 use crate::confine::Slot;
 use crate::confine::table::Placement;
 use crate::devices::virtio::balloon::{Balloon, Statistics};
 use crate::devices::virtio::block::{Block, Properties};
+use crate::devices::virtio::console::Console;
 use crate::devices::virtio::net::{Net, Rates};
 use crate::devices::virtio::rng::Entropy;
 use crate::devices::virtio::{Limiter, Limits, Transport};
 use crate::role::policies::io::slot;
+use crate::role::shared::Shared;
 
 /// A device, with numbers in its parent's table.
 #[derive(Clone, Debug)]
@@ -46,6 +50,8 @@ pub enum Kind {
         /// What its driver tells.
         statistics: &'static Statistics,
     },
+    /// The console.
+    Console,
     /// A disk.
     Disk {
         /// Which of the disks, from 0.
@@ -68,6 +74,14 @@ pub enum Kind {
     },
 }
 
+/// What devices meet in this thread.
+pub(super) struct Surroundings {
+    pub(super) memory: &'static GuestMemoryMmap,
+    pub(super) shared: &'static Shared,
+    /// What was typed.
+    pub(super) waiting: Waiting,
+}
+
 /// Where a device's descriptors lie.
 struct Places {
     queues: Vec<RawFd>,
@@ -84,6 +98,11 @@ impl DeviceDescriptors {
             Kind::Balloon { queues, .. } => Places {
                 queues: slot::BALLOON_QUEUES.take(queues).collect(),
                 interrupt: slot::BALLOON_IRQ,
+                file: None,
+            },
+            Kind::Console => Places {
+                queues: vec![slot::CONSOLE_RECEIVE_QUEUE, slot::CONSOLE_TRANSMIT_QUEUE],
+                interrupt: slot::CONSOLE_IRQ,
                 file: None,
             },
             Kind::Disk { index, file, .. } => {
@@ -117,12 +136,17 @@ impl DeviceDescriptors {
     }
 
     /// The device, on its slots.
-    pub(super) fn attach(&self, slot: impl Fn(RawFd) -> Slot, memory: &'static GuestMemoryMmap) -> Attached {
+    pub(super) fn attach(&self, slot: impl Fn(RawFd) -> Slot, surroundings: &Surroundings) -> Attached {
         let Places { queues, interrupt, .. } = self.places();
         let limiter = |limits| Limiter::new(&limits, timer::clock);
         let device: Box<dyn Hosted> = match self.kind {
             Kind::Entropy { limits } => Box::new(Entropy::new(random, limiter(limits))),
             Kind::Balloon { statistics, .. } => Box::new(Balloon::new(HostPages, statistics, timer::clock)),
+            Kind::Console => {
+                let bell = slot(slot::OUTPUT_BELL);
+                let waiting = Rc::clone(&surroundings.waiting);
+                Box::new(Console::new(Terminal::new(waiting, surroundings.shared, bell)))
+            }
             Kind::Disk { index, properties, limits, .. } => {
                 let file = DiskFile(slot(slot::DISKS.start() + RawFd::from(index)));
                 Box::new(Block::new(properties, file, limiter(limits)))
@@ -133,7 +157,7 @@ impl DeviceDescriptors {
             }
         };
         let kicks = queues.into_iter().map(&slot);
-        Attached::new(self.transport, device, kicks, slot(interrupt), memory)
+        Attached::new(self.transport, device, kicks, slot(interrupt), surroundings.memory)
     }
 }
 

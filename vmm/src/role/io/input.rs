@@ -4,13 +4,16 @@
 //! (regular ones, /dev/null) are read to their end. From a terminal it reads ahead of the guest: the keys that leave must
 //! be heard behind others that no guest takes.
 
+use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::os::fd::RawFd;
+use std::rc::Rc;
 use std::sync::atomic::Ordering;
 
 use event_manager::{EventOps, Events};
 use vmm_sys_util::epoll::EventSet;
 
+use super::terminal::Waiting;
 use crate::confine::Slot;
 use crate::devices::serial::{FIFO_BYTES, Raised};
 use crate::role::policies::io::slot;
@@ -38,9 +41,11 @@ const TYPED_AHEAD: usize = 64 * 1024;
 pub(super) struct Input {
     source: Source,
     escape: Option<Escape>,
-    /// Bytes that the serial port has not taken yet. Never more than `most_waiting`, so that it does not allocate.
-    waiting: VecDeque<u8>,
+    /// Bytes that the guest has not taken yet. Never more than `most_waiting`, so that it does not allocate.
+    waiting: Waiting,
     most_waiting: usize,
+    /// The guest has a console device, which takes what waits by itself; else it is the serial port's.
+    for_console: bool,
     shared: &'static Shared,
     stdin: Slot,
     main_bell: Slot,
@@ -48,14 +53,21 @@ pub(super) struct Input {
 }
 
 impl Input {
-    /// `terminal`: it is a terminal in raw mode, so that the escape sequence counts.
-    pub(super) fn new(terminal: bool, shared: &'static Shared, slot: impl Fn(RawFd) -> Slot) -> Self {
+    /// `terminal`: it is a terminal in raw mode, so that the escape sequence counts; `for_console`: the guest has a console
+    /// device.
+    pub(super) fn new(
+        terminal: bool,
+        for_console: bool,
+        shared: &'static Shared,
+        slot: impl Fn(RawFd) -> Slot,
+    ) -> Self {
         let most_waiting = if terminal { TYPED_AHEAD } else { FIFO_BYTES };
         Self {
             source: Source::Muted,
             escape: terminal.then(Escape::default),
-            waiting: VecDeque::with_capacity(most_waiting),
+            waiting: Rc::new(RefCell::new(VecDeque::with_capacity(most_waiting))),
             most_waiting,
+            for_console,
             shared,
             stdin: slot(slot::STDIN),
             main_bell: slot(slot::MAIN_BELL),
@@ -112,28 +124,35 @@ impl Input {
                 }
             };
             // At most as many come out as went in, and for those there was room.
-            self.waiting.push_back(passed);
+            self.waiting.borrow_mut().push_back(passed);
         }
     }
 
     /// Whether as much can be kept as is read at once.
     fn has_room(&self) -> bool {
-        self.waiting.len() + FIFO_BYTES <= self.most_waiting
+        self.waiting.borrow().len() + FIFO_BYTES <= self.most_waiting
+    }
+
+    /// What waits, for the console device.
+    pub(super) fn waiting(&self) -> Waiting {
+        Rc::clone(&self.waiting)
     }
 
     /// Gives the serial port what it takes; true when all is given.
     fn feed(&mut self) -> bool {
-        loop {
+        let mut waiting = self.waiting.borrow_mut();
+        while !self.for_console && !waiting.is_empty() {
             // The queue wraps: what comes first, then the rest.
-            let (first, _) = self.waiting.as_slices();
+            let (first, _) = waiting.as_slices();
             let offered = first.len();
             let (taken, raised) = self.shared.ports.serial().feed(first);
-            self.waiting.drain(..taken);
+            waiting.drain(..taken);
             self.ring(raised);
-            if taken < offered || self.waiting.is_empty() {
-                return self.waiting.is_empty();
+            if taken < offered {
+                break;
             }
         }
+        waiting.is_empty()
     }
 
     fn ring(&self, raised: Raised) {

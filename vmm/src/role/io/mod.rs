@@ -8,8 +8,10 @@ mod disk;
 mod input;
 mod pages;
 mod tap;
+mod terminal;
 mod timer;
 
+use self::device::Surroundings;
 pub use self::device::{DeviceDescriptors, Kind};
 
 use std::convert::Infallible;
@@ -52,6 +54,8 @@ pub struct Descriptors {
     pub serial_irq: RawFd,
     /// The keyboard's irqfd, where there is a keyboard.
     pub keyboard_irq: Option<RawFd>,
+    /// The console thread's bell, if there is a console device.
+    pub console_bell: Option<RawFd>,
 }
 
 /// What the thread works on.
@@ -86,6 +90,7 @@ fn become_io(unfenced: Unfenced<Io>, descriptors: Descriptors, work: &Work) -> R
         Placement { from: descriptors.main_bell, slot: slot::MAIN_BELL },
         Placement { from: descriptors.serial_irq, slot: slot::SERIAL_IRQ },
     ];
+    placements.extend(descriptors.console_bell.map(|from| Placement { from, slot: slot::OUTPUT_BELL }));
     placements.extend(work.timer.map(|from| Placement { from, slot: slot::TIMER }));
     let keyboard = descriptors.keyboard_irq.map(|from| Placement { from, slot: slot::KEYBOARD_IRQ });
     placements.extend(keyboard);
@@ -124,9 +129,13 @@ struct Loop {
 
 impl Loop {
     fn new(work: &Work, keyboard: bool, slot: impl Fn(RawFd) -> Slot) -> Self {
-        let devices = work.devices.iter().map(|device| device.attach(&slot, work.memory)).collect();
+        let has_console = work.devices.iter().any(|device| matches!(device.kind, Kind::Console));
+        let input = Input::new(work.terminal, has_console, work.shared, &slot);
+        let surroundings =
+            Surroundings { memory: work.memory, shared: work.shared, waiting: input.waiting() };
+        let devices = work.devices.iter().map(|device| device.attach(&slot, &surroundings)).collect();
         Self {
-            input: Input::new(work.terminal, work.shared, &slot),
+            input,
             devices,
             timer: work.timer.map(|_| Timer::new(slot(slot::TIMER))),
             shared: work.shared,
@@ -193,10 +202,12 @@ impl MutEventSubscriber for Loop {
             slot::STDIN => {
                 self.input.ready(ops);
                 self.look_at_keyboard();
+                self.look_at_devices(ops);
             }
             slot::ROOM => {
                 self.room.hear();
                 self.room_made();
+                self.look_at_devices(ops);
             }
             slot::TIMER => {
                 self.timer.iter_mut().for_each(Timer::heard);
@@ -208,7 +219,10 @@ impl MutEventSubscriber for Loop {
                 self.look_at_devices(ops);
                 self.input.port_ready(ops);
             }
-            number => self.device_event(number, events.event_set(), ops),
+            number => {
+                self.device_event(number, events.event_set(), ops);
+                self.input.port_ready(ops);
+            }
         }
         let resumes = self.devices.iter().filter_map(Attached::resumes).min();
         self.timer.iter_mut().for_each(|timer| timer.set_for(resumes));
