@@ -3,6 +3,7 @@
 //! Nothing here knows how the monitor works; it is driven by its command line and watched through `/proc` and
 //! `ptrace`.
 
+pub mod api;
 pub mod binary;
 pub mod child;
 pub mod image;

@@ -48,7 +48,8 @@ fn check_says_in_one_line_what_a_policy_comes_to() {
 
 #[test]
 fn check_finds_the_shipped_policies_in_order() {
-    let files = ["console.policy", "io.policy", "main.policy", "vcpu.policy"];
+    let files =
+        ["api.policy", "console.policy", "io.policy", "main.policy", "main_api.policy", "vcpu.policy"];
     let (code, output, errors) = run(policy(&shipped(), &["check"]).args(files));
     assert_eq!(code, 0, "{errors}");
     assert_eq!(output.lines().count(), files.len(), "{output}");
@@ -392,7 +393,17 @@ fn fmt_leaves_a_text_that_it_cannot_parse_alone_and_says_why() {
 
 #[test]
 fn the_shipped_policies_are_formatted() {
-    let files = ["console.policy", "io.policy", "main.policy", "vcpu.policy", "common/waiting.policy"];
+    let files = [
+        "api.policy",
+        "console.policy",
+        "io.policy",
+        "main.policy",
+        "main_api.policy",
+        "vcpu.policy",
+        "common/heap.policy",
+        "common/main.policy",
+        "common/waiting.policy",
+    ];
     let (code, output, errors) = run(policy(&shipped(), &["fmt", "--check"]).args(files));
     assert_eq!((code, output.as_str(), errors.as_str()), (0, "", ""));
 }

@@ -3,13 +3,12 @@
 
 use std::process::ExitCode;
 
-use clap::Parser;
 use ringfence::cli::{self, Cli, Outcome};
 use ringfence::confine;
 use ringfence::report::exit_code;
 
 fn main() -> ExitCode {
-    match cli::execute(Cli::parse()) {
+    match cli::execute(Cli::read(std::env::args_os())) {
         Ok(Outcome::Done) => ExitCode::SUCCESS,
         Ok(Outcome::Deficient) => ExitCode::from(exit_code::ERROR),
         Ok(Outcome::Ended(code)) => confine::end_process(code),

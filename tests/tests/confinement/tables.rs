@@ -1,11 +1,13 @@
 //! What each thread holds: its role's slots and nothing else, and behind each the right object.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::os::unix::net::UnixStream;
 
-use ringfence::role::policies::{ALL, console, io, main, vcpu};
+use ringfence::role::policies::{ALL, api, console, io, main, main_api, vcpu};
 use ringfence_tests::network;
 use ringfence_tests::procfs::Thread;
 use ringfence_tests::run::Run;
+use ringfence_tests::wait;
 use rustix::io::Errno;
 use rustix::process::{PidfdFlags, pidfd_open};
 
@@ -19,7 +21,7 @@ const PIPE: &str = "pipe:";
 fn object(role: &str, slot: &str) -> &'static str {
     match (role, slot) {
         (_, "stdin" | "stdout" | "stderr" | "terminal") => PIPE,
-        (_, "bell" | "main_bell" | "console_bell" | "io_bell" | "room" | "serial_irq")
+        (_, "bell" | "main_bell" | "console_bell" | "io_bell" | "api_bell" | "room" | "serial_irq")
         | (
             "io",
             "entropy_queue"
@@ -38,15 +40,16 @@ fn object(role: &str, slot: &str) -> &'static str {
             | "output_bell",
         ) => EVENTFD,
         ("io", "taps") => "/dev/net/tun",
-        ("vcpu", "vcpu") | ("main", "vcpus") => "anon_inode:kvm-vcpu:",
-        ("main", "vm") => "anon_inode:kvm-vm",
-        ("main", "signals") => "anon_inode:[signalfd]",
+        ("vcpu", "vcpu") | ("main" | "main_api", "vcpus") => "anon_inode:kvm-vcpu:",
+        ("main" | "main_api", "vm") => "anon_inode:kvm-vm",
+        ("main" | "main_api", "signals") => "anon_inode:[signalfd]",
         // A file of its own file system since Linux 6.9.
-        ("main", "console_exit") => "anon_inode:[pidfd]",
-        ("io", "timer") => "anon_inode:[timerfd]",
-        ("main", "counters") => "anon_inode:[perf_event]",
-        ("main", "report") | ("io", "disks") => "/",
-        ("io", "epoll") => "anon_inode:[eventpoll]",
+        ("main" | "main_api", "console_exit") => "anon_inode:[pidfd]",
+        ("io" | "api", "timer") => "anon_inode:[timerfd]",
+        ("main" | "main_api", "counters") => "anon_inode:[perf_event]",
+        ("main" | "main_api", "report") | ("io", "disks") => "/",
+        ("io" | "api", "epoll") => "anon_inode:[eventpoll]",
+        ("api", "listener") => "socket:",
         _ => panic!("slot {slot} of role {role} is new: say here what lies there"),
     }
 }
@@ -66,6 +69,7 @@ fn slots_of(role: &str, vcpus: usize, extra: &[&str]) -> BTreeMap<i32, &'static 
     for slot in policy.slots {
         let count = match slot.name {
             "vcpus" => vcpus,
+            "timer" if role == "api" => 1,
             "balloon_queues" if extra.contains(&slot.name) => 4,
             "report"
             | "timer"
@@ -90,7 +94,8 @@ fn slots_of(role: &str, vcpus: usize, extra: &[&str]) -> BTreeMap<i32, &'static 
                 0
             }
             // As many as there are calls to count; `counters_are_...` looks at them.
-            "counters" => 0,
+            // And as many connections as there are clients.
+            "counters" | "connections" => 0,
             "console_exit" if !kernel_has_pidfds_of_threads() => 0,
             _ => 1,
         };
@@ -112,7 +117,11 @@ fn kernel_has_pidfds_of_threads() -> bool {
 }
 
 fn assert_holds_its_slots(thread: &Thread, vcpus: usize, extra: &[&str]) {
-    let expected = slots_of(role(&thread.name), vcpus, extra);
+    assert_holds_slots_of(role(&thread.name), thread, vcpus, extra);
+}
+
+fn assert_holds_slots_of(role: &str, thread: &Thread, vcpus: usize, extra: &[&str]) {
+    let expected = slots_of(role, vcpus, extra);
     let held = thread.descriptors();
     let numbers = |numbers: Vec<&i32>| numbers.into_iter().copied().collect::<BTreeSet<_>>();
     let (held_numbers, slots) = (numbers(held.keys().collect()), numbers(expected.keys().collect()));
@@ -202,6 +211,32 @@ fn only_io_holds_a_tap() {
         let of_devices = ["timer", "taps", "net_receive_queues", "net_transmit_queues", "net_irqs"];
         assert_all_hold_their_slots(&own_threads(&run), 2, &of_devices);
     });
+}
+
+#[test]
+fn with_an_api_its_thread_and_main_hold_their_slots_and_the_others_no_more_than_without() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let socket = folder.path().join("api");
+    let run = spinning(2, &["--api-sock", socket.to_str().expect("the folder's name is text")]);
+    let threads = own_threads(&run);
+    for (name, thread) in &threads {
+        let role = if name == "rf-main" { "main_api" } else { role(name) };
+        assert_holds_slots_of(role, thread, 2, &[]);
+    }
+    let wires = [
+        (("rf-api", api::slot::MAIN_BELL), ("rf-main", main_api::slot::BELL)),
+        (("rf-api", api::slot::BELL), ("rf-main", main_api::slot::API_BELL)),
+        (("rf-io", io::slot::BELL), ("rf-main", main_api::slot::IO_BELL)),
+    ];
+    for (one, other) in wires {
+        assert!(is_same(&run, one, other), "{one:?} and {other:?}");
+    }
+    let client = UnixStream::connect(&socket).expect("the socket takes connections");
+    let first = *api::slot::CONNECTIONS.start();
+    let taken = || threads["rf-api"].descriptors().get(&first).map(|object| object.starts_with("socket:"));
+    wait::until("the connection at its slot", || taken().filter(|is_socket| *is_socket));
+    drop(client);
+    wait::until("the slot to be free", || taken().is_none().then_some(()));
 }
 
 #[test]

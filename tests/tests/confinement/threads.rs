@@ -49,6 +49,16 @@ fn every_thread_has_its_roles_name_and_exactly_one_filter_and_the_console_strict
 }
 
 #[test]
+fn with_an_api_its_thread_has_one_filter_too() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let socket = folder.path().join("api");
+    let run = spinning(1, &["--api-sock", socket.to_str().expect("the folder's name is text")]);
+    let mut expected = expected(1, ONE_FILTER, STRICT);
+    expected.insert("rf-api".to_owned(), ONE_FILTER);
+    assert_eq!(holds(&run), expected);
+}
+
+#[test]
 fn the_bitmask_tier_gives_one_filter_and_leaves_the_console_strict() {
     let run = spinning(2, &["--tier", "bitmask"]);
     assert_eq!(holds(&run), expected(2, ONE_FILTER, STRICT));

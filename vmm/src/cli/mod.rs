@@ -1,15 +1,22 @@
 //! The command line: one file per subcommand, thin.
 #![forbid(unsafe_code)]
 
+use std::ffi::OsString;
+use std::path::Path;
+
 use clap::{Parser, Subcommand};
 
+pub mod api;
+pub mod conduct;
 mod deferred;
 pub mod doctor;
+pub mod firecracker;
 pub mod guest;
 pub mod policy;
 pub mod run;
 mod run_config;
 mod run_devices;
+mod socket;
 
 use deferred::Deferred;
 
@@ -27,6 +34,10 @@ pub struct Cli {
 enum Command {
     /// Run a guest image confined
     Run(Box<run::Args>),
+    /// Serve Firecracker's API until a client starts a machine, and to its end
+    Api(Box<api::Args>),
+    /// The same by Firecracker's own command line; also when called as `firecracker`
+    Firecracker(Box<firecracker::Args>),
     /// Check, format and compile policies, and ask what they do
     Policy(Deferred<policy::Args>),
     /// List the embedded guests, build a Linux guest
@@ -61,6 +72,24 @@ pub enum Error {
     /// `run`
     #[error(transparent)]
     Run(#[from] run::Error),
+    /// `api`
+    #[error(transparent)]
+    Api(#[from] api::Error),
+    /// `firecracker`
+    #[error(transparent)]
+    Firecracker(#[from] firecracker::Error),
+}
+
+impl Cli {
+    /// Reads a command line. Called as `firecracker`, this is Firecracker's.
+    pub fn read(arguments: impl IntoIterator<Item = OsString>) -> Self {
+        let mut arguments: Vec<OsString> = arguments.into_iter().collect();
+        let program = arguments.first().and_then(|program| Path::new(program).file_name());
+        if program.is_some_and(|program| program == "firecracker") {
+            arguments.insert(1, "firecracker".into());
+        }
+        Self::parse_from(arguments)
+    }
 }
 
 /// Carries out what the command line asks for.
@@ -71,6 +100,8 @@ pub fn execute(cli: Cli) -> Result<Outcome, Error> {
     match cli.command {
         None => Ok(run::run(&run::Args::default())?),
         Some(Command::Run(args)) => Ok(run::run(&args)?),
+        Some(Command::Api(args)) => Ok(api::run(&args)?),
+        Some(Command::Firecracker(args)) => Ok(firecracker::run(&args)?),
         Some(Command::Policy(Deferred(args))) => Ok(policy::run(&args)?),
         Some(Command::Guest(Deferred(args))) => Ok(guest::run(&args)?),
         Some(Command::Doctor(Deferred(args))) => Ok(doctor::run(&args)?),

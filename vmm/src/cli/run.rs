@@ -1,20 +1,22 @@
 //! `ringfence run`: a guest image, confined.
 
-use std::fs::{self, File};
-use std::io;
 use std::path::{Path, PathBuf};
 
 use clap::builder::{PossibleValuesParser, TypedValueParser as _};
 
 use super::Outcome;
+use super::conduct::{self, ConductArgs};
 use super::run_config::{self, Root, RunConfig};
 use super::run_devices::{self, DeviceArgs};
-use crate::confine::{Fencing, OnViolation, Tier};
-use crate::devices::ports::Extras;
+use super::socket::SocketArgs;
+use crate::api::Machine;
+use crate::api::http::Limits;
+use crate::api::machine::DEFAULT_ID;
+use crate::api::model::{BootSource, Configuration, Entropy, MachineConfig, RateLimiter};
 use crate::machine::{Config, HugePages, Image, QuirkChoice};
-use crate::report::{self, Ended, exit_code};
-use crate::role::start::{self, Settings};
-use crate::role::terminal;
+use crate::role::api::SocketError;
+use crate::role::devices::{BalloonConfig, Devices};
+use crate::role::start::{self, Api};
 
 /// Arguments of `run`.
 #[derive(Clone, Debug, Default, clap::Args)]
@@ -51,31 +53,16 @@ pub struct Args {
     config: Option<PathBuf>,
     #[command(flatten)]
     devices: DeviceArgs,
-    /// Which mechanism holds the threads
-    #[arg(long, value_enum, default_value_t)]
-    tier: Tier,
-    /// What happens when a thread makes a call that its policy does not allow
-    #[arg(long, value_enum, default_value_t)]
-    on_violation: OnViolation,
-    /// Count which calls each thread makes, by perf tracepoints (needs root)
-    #[arg(long)]
-    count_calls: bool,
-    /// Write the report as JSON to this file
-    #[arg(long, value_name = "FILE")]
-    report: Option<PathBuf>,
-    /// Say how the run ended as JSON instead of words and a table
-    #[arg(long)]
-    json: bool,
-    /// Give the guest port 0xf4, at which a byte V ends the run with exit code 16 + (V & 63); for tests
-    #[arg(long)]
-    exit_port: bool,
     /// A peculiarity of the host's KVM to work around: auto, none or emulated-ring0 [default: auto]
     #[arg(long, value_name = "NAME", value_parser = quirk())]
     quirk: Option<QuirkChoice>,
-    /// For tests: THREAD:CALL[:ARG,ARG…][@EXITS], a call that the fenced thread makes; CALL may be panic
-    #[cfg(feature = "provoke")]
-    #[arg(long, value_name = "DEED")]
-    provoke: Option<crate::confine::provoke::Provocation>,
+    #[command(flatten)]
+    conduct: ConductArgs,
+    /// Serve Firecracker's API on this Unix socket, too: to look, to pause and to resume
+    #[arg(long, value_name = "PATH")]
+    api_sock: Option<PathBuf>,
+    #[command(flatten)]
+    socket: SocketArgs,
 }
 
 const EXAMPLES: &str = "\
@@ -118,12 +105,18 @@ fn quirk() -> impl clap::builder::TypedValueParser<Value = QuirkChoice> {
     })
 }
 
+impl Args {
+    /// No arguments, for a machine with a keyboard, as every machine of Firecracker's has one.
+    pub(super) fn with_keyboard() -> Self {
+        let mut args = Self::default();
+        args.devices.keyboard = true;
+        args
+    }
+}
+
 /// Why `run` failed.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The run did not come to be.
-    #[error(transparent)]
-    Start(#[from] start::Error),
     /// The configuration file.
     #[error(transparent)]
     Config(#[from] run_config::Error),
@@ -138,14 +131,12 @@ pub enum Error {
     /// A device.
     #[error(transparent)]
     Device(#[from] run_devices::Error),
-    /// The report file.
-    #[error("cannot write the report to {}: {source}; name a file that can be made or changed", path.display())]
-    Report {
-        /// The file.
-        path: PathBuf,
-        /// The system's reason.
-        source: io::Error,
-    },
+    /// The socket of the API.
+    #[error(transparent)]
+    Socket(#[from] SocketError),
+    /// How the run is held, or its report.
+    #[error(transparent)]
+    Conduct(#[from] conduct::Error),
 }
 
 /// Runs the guest to its end.
@@ -155,16 +146,53 @@ pub enum Error {
 /// not be written is said, and makes the exit code an error's if it was 0.
 pub fn run(args: &Args) -> Result<Outcome, Error> {
     let from_file = args.config.as_deref().map(RunConfig::read).transpose()?.unwrap_or_default();
-    let kernel = kernel(args, &from_file)?;
+    let socket = args.api_sock.as_deref().map(|path| (path, args.socket));
+    run_planned(args, &from_file, socket, DEFAULT_ID, Limits::default(), &args.conduct)
+}
+
+/// The same for whoever has these by another command line. `socket`: where to serve the API, if at all.
+pub(super) fn run_file(
+    file: &Path,
+    socket: Option<(&Path, SocketArgs)>,
+    id: &str,
+    limits: Limits,
+    conduct: &ConductArgs,
+) -> Result<Outcome, Error> {
+    let (args, from_file) = (Args::with_keyboard(), RunConfig::read(file)?);
+    run_planned(&args, &from_file, socket, id, limits, conduct)
+}
+
+fn run_planned(
+    args: &Args,
+    from_file: &RunConfig,
+    socket: Option<(&Path, SocketArgs)>,
+    id: &str,
+    limits: Limits,
+    conduct: &ConductArgs,
+) -> Result<Outcome, Error> {
+    let (config, devices) = plan(args, from_file)?;
+    let socket = socket.map(|(path, options)| options.bind(path)).transpose()?;
+    let machine = || Machine::configured(id.to_owned(), shown(args, from_file, &config));
+    let api = socket.map(|socket| Api { socket, limits, machine: machine() });
+    let is_tour = matches!(config.kernel, Image::Embedded { name: TOUR, .. });
+    Ok(conduct.run(is_tour, args.devices.keyboard, |settings| start::run(&config, devices, settings, api))?)
+}
+
+/// The machine that is asked for, with its devices open.
+///
+/// # Errors
+/// See [`Error`].
+pub(super) fn plan(args: &Args, from_file: &RunConfig) -> Result<(Config, Devices), Error> {
+    let kernel = kernel(args, from_file)?;
     let is_tour = matches!(kernel, Image::Embedded { name: TOUR, .. });
-    let devices = args.devices.open(&from_file)?;
+    let devices = args.devices.open(from_file)?;
     let config = Config {
         vcpus: args.vcpus.or(from_file.vcpus).unwrap_or(if is_tour { TOUR_VCPUS } else { VCPUS }),
         memory_mib: args.memory.or(from_file.memory_mib).unwrap_or(MEMORY_MIB),
         huge_pages: args.huge_pages.or(from_file.huge_pages).unwrap_or(HugePages::Off),
-        command_line: command_line(args, &from_file, &kernel),
+        command_line: command_line(args, from_file, &kernel),
         kernel,
-        initrd: args.initrd.clone().or(from_file.initrd),
+        initrd: args.initrd.clone().or(from_file.initrd.clone()),
         devices: u8::try_from(devices.count()).unwrap_or(u8::MAX),
         keyboard: args.devices.keyboard,
         quirk: args.quirk.unwrap_or(QuirkChoice::Auto),
@@ -172,37 +200,34 @@ pub fn run(args: &Args) -> Result<Outcome, Error> {
     if let Some(balloon) = &devices.balloon {
         balloon.check(config.memory_mib, config.huge_pages).map_err(run_devices::Error::from)?;
     }
-    let report = args.report.as_deref().map(ReportFile::create).transpose()?;
-    let made = report.as_ref().is_some_and(|report| report.made);
-    let settings = Settings {
-        fencing: Fencing { tier: args.tier, on_violation: args.on_violation },
-        extras: Extras { exit_port: args.exit_port, keyboard: args.devices.keyboard },
-        devices,
-        count_calls: args.count_calls || is_tour,
-        json: args.json,
-        report: report.map(|report| report.file),
-    };
-    #[cfg(feature = "provoke")]
-    args.provoke.clone().into_iter().for_each(crate::confine::provoke::set);
-    // Before the fence: asking a terminal for its width is no call of main's policy.
-    let width = table_width();
-    let ended = start::run(&config, settings).inspect_err(|_| {
-        // An empty report would pass for one.
-        if let Some(path) = args.report.as_deref().filter(|_| made) {
-            let _ = fs::remove_file(path);
-        }
-    })?;
-    print(&ended, args, width);
-    let code = exit_code::of(&ended.cause);
-    let code = match ended.outlets.write_report(|| format!("{:#}\n", report::json::report(&ended))) {
-        Ok(()) => code,
-        Err(errno) => {
-            ended.outlets.say(&format!("ringfence: the report could not be written: {errno}\n"));
-            if code == exit_code::GUEST_ENDED { exit_code::ERROR } else { code }
-        }
-    };
-    terminal::restore_stdout();
-    Ok(Outcome::Ended(code))
+    Ok((config, devices))
+}
+
+/// The machine as the API shows it.
+fn shown(args: &Args, from_file: &RunConfig, config: &Config) -> Configuration {
+    let (disks, entropy) = (args.devices.disks(from_file), args.devices.entropy(from_file));
+    let is_root = |index| index == 0 && from_file.root.is_some();
+    Configuration {
+        boot_source: BootSource {
+            kernel_image_path: match &config.kernel {
+                Image::File(path) => path.clone(),
+                // An embedded guest has no path; its name is what `run` takes.
+                Image::Embedded { name, .. } => name.into(),
+            },
+            initrd_path: config.initrd.clone(),
+            boot_args: Some(config.command_line.clone()),
+        },
+        machine_config: MachineConfig {
+            vcpu_count: Some(config.vcpus),
+            mem_size_mib: Some(config.memory_mib),
+            huge_pages: Some(config.huge_pages.into()),
+            ..MachineConfig::DEFAULT
+        },
+        drives: disks.iter().enumerate().map(|(index, disk)| disk.to_drive(is_root(index))).collect(),
+        network_interfaces: args.devices.named_interfaces(from_file),
+        balloon: args.devices.balloon(from_file).map(BalloonConfig::to_model),
+        entropy: entropy.map(|limits| Entropy { rate_limiter: RateLimiter::of(limits) }),
+    }
 }
 
 /// An embedded guest by its name, else a path; a path with a slash is never taken for a name.
@@ -232,43 +257,4 @@ fn command_line(args: &Args, from_file: &RunConfig, kernel: &Image) -> String {
     });
     let parts = [text, from_file.root.map_or("", Root::parameters)];
     parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(" ")
-}
-
-/// The file of `--report`, open and empty.
-struct ReportFile {
-    file: File,
-    /// It was not there before.
-    made: bool,
-}
-
-impl ReportFile {
-    fn create(path: &Path) -> Result<Self, Error> {
-        let refused = match File::create_new(path) {
-            Ok(file) => return Ok(Self { file, made: true }),
-            Err(error) => error,
-        };
-        let opened = match refused.kind() {
-            // Emptied when there is something to write: a run that does not come to be leaves the older report.
-            io::ErrorKind::AlreadyExists => File::options().write(true).open(path),
-            _ => Err(refused),
-        };
-        opened
-            .map(|file| Self { file, made: false })
-            .map_err(|source| Error::Report { path: path.to_owned(), source })
-    }
-}
-
-/// Columns of the table: the terminal's, within what a table can be read at.
-fn table_width() -> u16 {
-    rustix::termios::tcgetwinsize(rustix::stdio::stderr()).map_or(100, |size| size.ws_col).clamp(80, 100)
-}
-
-/// Standard output belongs to the guest, so all this goes to standard error.
-fn print(ended: &Ended, args: &Args, width: u16) {
-    let text = if args.json {
-        format!("{}\n", report::json::report(ended))
-    } else {
-        format!("ringfence: {}\n{}", report::text::ending(ended), report::text::table(ended, width))
-    };
-    ended.outlets.say(&text);
 }

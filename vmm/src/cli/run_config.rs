@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use serde::de::Error as _;
 
-use crate::api::model::Configuration;
+use crate::api::model::{Configuration, NetworkInterface};
 use crate::devices::virtio::Limits;
 use crate::machine::HugePages;
 use crate::role::devices::{BalloonConfig, DiskConfig, NetConfig};
@@ -32,6 +32,8 @@ pub(super) struct RunConfig {
     pub root: Option<Root>,
     /// `network-interfaces`, in their order
     pub interfaces: Vec<NetConfig>,
+    /// The same as they stand there, with their names
+    pub named_interfaces: Vec<NetworkInterface>,
     /// `entropy`, with its rate limiter
     pub entropy: Option<Limits>,
     /// `balloon`
@@ -97,12 +99,18 @@ impl RunConfig {
     }
 
     fn parse(text: &str) -> Result<Self, serde_json::Error> {
-        let configuration: Configuration = serde_json::from_str(text)?;
+        Self::of(serde_json::from_str(text)?).map_err(serde_json::Error::custom)
+    }
+
+    /// The same from a configuration that is read already.
+    ///
+    /// # Errors
+    /// What contradicts itself in it, in words.
+    pub(super) fn of(configuration: Configuration) -> Result<Self, &'static str> {
         let Configuration { boot_source, machine_config, mut drives, network_interfaces, entropy, balloon } =
             configuration;
         let roots = drives.iter().filter(|drive| drive.is_root_device);
-        let root = only(roots.map(|drive| Root { read_only: drive.is_read_only }))
-            .map_err(serde_json::Error::custom)?;
+        let root = only(roots.map(|drive| Root { read_only: drive.is_read_only }))?;
         // The kernel is told of it as /dev/vda.
         drives.sort_by_key(|drive| !drive.is_root_device);
         Ok(Self {
@@ -114,6 +122,7 @@ impl RunConfig {
             memory_mib: machine_config.mem_size_mib,
             huge_pages: machine_config.huge_pages.map(HugePages::from),
             disks: drives.into_iter().map(DiskConfig::from).collect(),
+            named_interfaces: network_interfaces.clone(),
             interfaces: network_interfaces.into_iter().map(NetConfig::from).collect(),
             entropy: entropy.map(|entropy| entropy.rate_limiter.unwrap_or_default().into()),
             balloon: balloon.map(BalloonConfig::from),

@@ -3,6 +3,7 @@
 use std::io::{self, Write as _};
 
 use super::run_config::RunConfig;
+use crate::api::model::NetworkInterface;
 use crate::devices::virtio::Limits;
 use crate::machine::layout::MAX_VIRTIO;
 use crate::role::devices::{
@@ -90,15 +91,11 @@ impl DeviceArgs {
     /// # Errors
     /// See [`Error`].
     pub(super) fn open(&self, from_file: &RunConfig) -> Result<Devices, Error> {
-        let given = self.disks.iter().enumerate().map(|(index, disk)| {
-            let id = format!("disk{}", from_file.disks.len() + index);
-            DiskConfig { id, ..disk.clone() }
-        });
-        let configs: Vec<DiskConfig> = from_file.disks.iter().cloned().chain(given).collect();
-        let entropy = from_file.entropy.or_else(|| self.entropy.then(Limits::default));
+        let configs = self.disks(from_file);
+        let entropy = self.entropy(from_file);
         let interfaces = [&from_file.interfaces[..], &self.interfaces].concat();
         let console = self.console == ConsoleKind::Virtio;
-        let balloon = self.balloon.or(from_file.balloon);
+        let balloon = self.balloon(from_file);
         let count = configs.len()
             + interfaces.len()
             + usize::from(entropy.is_some())
@@ -115,6 +112,33 @@ impl DeviceArgs {
             .filter(|(_, opened)| opened.made)
             .for_each(|(config, _)| tell_of_made(config));
         Ok(Devices { entropy, balloon, console, disks, interfaces: opened })
+    }
+
+    /// The disks of the file, then those of the command line.
+    pub(super) fn disks(&self, from_file: &RunConfig) -> Vec<DiskConfig> {
+        let given = self.disks.iter().enumerate().map(|(index, disk)| {
+            let id = format!("disk{}", from_file.disks.len() + index);
+            DiskConfig { id, ..disk.clone() }
+        });
+        from_file.disks.iter().cloned().chain(given).collect()
+    }
+
+    /// The network interfaces of the file, then those of the command line, as the API shows them.
+    pub(super) fn named_interfaces(&self, from_file: &RunConfig) -> Vec<NetworkInterface> {
+        let first = from_file.named_interfaces.len();
+        let given = (first..).zip(&self.interfaces);
+        let named = given.map(|(index, interface)| interface.to_named(format!("net{index}")));
+        from_file.named_interfaces.iter().cloned().chain(named).collect()
+    }
+
+    /// The balloon.
+    pub(super) fn balloon(&self, from_file: &RunConfig) -> Option<BalloonConfig> {
+        self.balloon.or(from_file.balloon)
+    }
+
+    /// The limits of the entropy device, where there is one.
+    pub(super) fn entropy(&self, from_file: &RunConfig) -> Option<Limits> {
+        from_file.entropy.or_else(|| self.entropy.then(Limits::default))
     }
 }
 

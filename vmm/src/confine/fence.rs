@@ -14,6 +14,8 @@ use super::{futex, reserve, sigsys, table};
 pub trait Role {
     /// The policy that the build has embedded.
     const POLICY: &'static Embedded;
+    /// Whether the thread may allocate in its loop, so that its policy has rules for that.
+    const ALLOCATES: bool = false;
 }
 
 /// What all three steps hold. Not `Send`: it speaks of the calling thread.
@@ -104,7 +106,7 @@ impl<R: Role> Slotted<R> {
             install::install(hold)?;
             self.0.record.set_phase_quietly(Phase::Fenced);
         } else {
-            if self.0.record.farewell() != Farewell::EndProcess {
+            if !R::ALLOCATES {
                 reserve::seal();
             }
             install::install(hold)?;

@@ -1,7 +1,8 @@
 //! A descriptor table of one's own, with each descriptor at its slot and nothing else.
 
 use std::io;
-use std::os::fd::{AsRawFd, FromRawFd, IntoRawFd, OwnedFd, RawFd};
+use std::mem::ManuallyDrop;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, IntoRawFd, OwnedFd, RawFd};
 
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
@@ -167,6 +168,38 @@ pub fn raise(descriptor: impl IntoRawFd, lowest: RawFd) -> io::Result<Slot> {
     Ok(Slot::placed(raised.into_raw_fd()))
 }
 
+/// A descriptor that came to a fenced thread, as a connection does.
+///
+/// The standard library's owner asks by `fcntl` whether the descriptor is open before it closes it, where debug assertions
+/// are on: a call for which no role has a rule. This one is closed by `close` and nothing else.
+#[derive(Debug)]
+pub struct Taken(ManuallyDrop<OwnedFd>);
+
+impl From<OwnedFd> for Taken {
+    fn from(descriptor: OwnedFd) -> Self {
+        Self(ManuallyDrop::new(descriptor))
+    }
+}
+
+impl Drop for Taken {
+    fn drop(&mut self) {
+        // SAFETY: the number is open and this value its only owner, which nobody uses any more.
+        unsafe { libc::close(self.0.as_raw_fd()) };
+    }
+}
+
+impl AsRawFd for Taken {
+    fn as_raw_fd(&self) -> RawFd {
+        self.0.as_raw_fd()
+    }
+}
+
+impl AsFd for Taken {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}
+
 /// How many descriptors a thread of this process holds; `None` where /proc does not tell.
 pub fn count_of(tid: i32) -> Option<usize> {
     let entries = std::fs::read_dir(format!("/proc/self/task/{tid}/fd")).ok()?.count();
@@ -203,7 +236,7 @@ mod tests {
     fn count_of(number: RawFd) -> u64 {
         let mut count = [0; 8];
         // SAFETY: the number is open in this thread's table: the test has placed it.
-        let descriptor = unsafe { std::os::fd::BorrowedFd::borrow_raw(number) };
+        let descriptor = unsafe { BorrowedFd::borrow_raw(number) };
         rustix::io::read(descriptor, &mut count).unwrap();
         u64::from_ne_bytes(count)
     }

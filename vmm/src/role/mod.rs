@@ -3,9 +3,11 @@
 //! A role never knows how a device works, and no device knows a role. `start` gives birth to the threads of a
 //! run, `main` waits for its end.
 
+pub mod api;
 pub mod calls;
 pub mod console;
 pub mod devices;
+pub mod exchange;
 pub mod io;
 pub mod main;
 pub mod policies;

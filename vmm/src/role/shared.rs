@@ -42,7 +42,7 @@ pub enum Place {
     Ended = 2,
 }
 
-/// What main asks of a vCPU thread.
+/// What main asks of a vCPU thread, or of io.
 const PAUSE: u32 = 0;
 const RUN: u32 = 1;
 
@@ -118,6 +118,55 @@ impl VcpuState {
     }
 }
 
+/// io's part of the shared state. Begins running: it serves what is there before any vCPU runs.
+#[derive(Debug)]
+pub struct IoState {
+    /// [`PAUSE`] or [`RUN`]; stored by main, and the futex word on which io waits.
+    request: AtomicU32,
+    /// [`PAUSE`] or [`RUN`]; stored by io, and the futex word on which main waits.
+    place: AtomicU32,
+}
+
+impl Default for IoState {
+    fn default() -> Self {
+        Self { request: AtomicU32::new(RUN), place: AtomicU32::new(RUN) }
+    }
+}
+
+impl IoState {
+    /// Main: asks io to stand still. It is to be rung.
+    pub fn ask_to_pause(&self) {
+        self.request.store(PAUSE, Ordering::SeqCst);
+    }
+
+    /// Main: waits until io stands still; false when `deadline` came first.
+    pub fn wait_until_paused(&self, deadline: Instant) -> bool {
+        let paused = |place| place == PAUSE;
+        paused(futex::wait_until(&self.place, deadline, paused))
+    }
+
+    /// Main: lets io go on.
+    pub fn resume(&self) {
+        self.request.store(RUN, Ordering::SeqCst);
+        futex::wake_all(&self.request);
+    }
+
+    /// io: stands still while main wants it. What happens to its descriptors meanwhile, epoll tells it afterwards.
+    pub fn pause_if_wanted(&self) {
+        while self.request.load(Ordering::SeqCst) == PAUSE {
+            self.go_to(PAUSE);
+            futex::wait(&self.request, PAUSE);
+        }
+        self.go_to(RUN);
+    }
+
+    fn go_to(&self, place: u32) {
+        if self.place.swap(place, Ordering::SeqCst) != place {
+            futex::wake_all(&self.place);
+        }
+    }
+}
+
 /// The shared state of one run. Lives as long as the process.
 #[derive(Debug)]
 pub struct Shared {
@@ -129,6 +178,8 @@ pub struct Shared {
     pub windows: Windows,
     /// One for each vCPU.
     pub vcpus: Vec<VcpuState>,
+    /// io's.
+    pub io: IoState,
     /// The user typed the escape sequence.
     pub left: AtomicBool,
 }
@@ -137,7 +188,8 @@ impl Shared {
     /// The state of a machine with `vcpus` vCPUs that has not started.
     pub fn new(vcpus: usize, output: &'static Output, ports: Ports, windows: Windows) -> &'static Self {
         let vcpus = (0..vcpus).map(|_| VcpuState::default()).collect();
-        Box::leak(Box::new(Self { output, ports, windows, vcpus, left: AtomicBool::new(false) }))
+        let left = AtomicBool::new(false);
+        Box::leak(Box::new(Self { output, ports, windows, vcpus, io: IoState::default(), left }))
     }
 }
 
@@ -156,5 +208,19 @@ mod tests {
         assert!(!state.wait_out_of_guest(Instant::now() + Duration::from_millis(1)));
         state.end(Verdict::Reset);
         assert!(state.wait_out_of_guest(Instant::now() + Duration::from_mins(1)));
+    }
+
+    #[test]
+    fn io_stands_still_from_its_word_to_main_s() {
+        let state: &'static IoState = Box::leak(Box::default());
+        state.pause_if_wanted();
+        assert!(!state.wait_until_paused(Instant::now()));
+        state.ask_to_pause();
+        let thread = std::thread::spawn(|| state.pause_if_wanted());
+        assert!(state.wait_until_paused(Instant::now() + Duration::from_mins(1)));
+        assert!(!thread.is_finished());
+        state.resume();
+        thread.join().unwrap();
+        assert!(!state.wait_until_paused(Instant::now()));
     }
 }

@@ -95,9 +95,8 @@ impl Cpu {
             let effect = match exit::run(&mut vcpu) {
                 Exit::Interrupted => {
                     if self.state.pause_wanted() {
+                        // Main made KVM_RUN come back at once, and takes that back before it opens the gate.
                         self.state.wait_at_gate();
-                        // Main set it together with the kick, so that a kick that comes before KVM_RUN is not lost.
-                        vcpu.set_kvm_immediate_exit(0);
                     }
                     continue;
                 }

@@ -1,9 +1,9 @@
 //! `balloon`
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 /// The memory balloon.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Balloon {
     /// MiB that the guest should give to the host.

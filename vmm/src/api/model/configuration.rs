@@ -1,11 +1,11 @@
 //! The whole of a machine: Firecracker's configuration file.
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use super::{Balloon, BootSource, Drive, Entropy, MachineConfig, NetworkInterface};
 
 /// What a configuration file holds.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Configuration {
     /// What the machine runs.

@@ -2,13 +2,13 @@
 
 use std::path::PathBuf;
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use super::RateLimiter;
 use crate::devices::virtio::block::Cache;
 
 /// A disk. Firecracker's `partuuid`, `io_engine` and `socket` are not there yet, and refused by name.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Drive {
     /// What the guest may ask the disk for as its name.
@@ -28,7 +28,7 @@ pub struct Drive {
 }
 
 /// Firecracker's names for what a flush promises.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum CacheType {
     /// Nothing.
     #[default]

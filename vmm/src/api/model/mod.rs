@@ -1,20 +1,26 @@
 //! The resources of Firecracker's API as JSON: one file for each. The configuration file and the bodies of requests have
 //! the same types; a member that is not known here is refused by name.
 
+mod action;
 mod balloon;
 mod boot_source;
 mod configuration;
 mod drive;
 mod entropy;
+mod instance;
 mod machine_config;
 mod network_interface;
 mod rate_limiter;
+mod vm;
 
+pub use action::{Action, ActionType};
 pub use balloon::Balloon;
 pub use boot_source::BootSource;
 pub use configuration::Configuration;
 pub use drive::{CacheType, Drive};
 pub use entropy::Entropy;
-pub use machine_config::{HugePagesName, MachineConfig};
+pub use instance::{FirecrackerVersion, InstanceInfo};
+pub use machine_config::{CpuTemplate, HugePagesName, MachineConfig};
 pub use network_interface::NetworkInterface;
 pub use rate_limiter::{RateLimiter, TokenBucket};
+pub use vm::{Vm, VmState};

@@ -1,13 +1,13 @@
 //! `network-interfaces`
 
-use serde::Deserialize;
 use serde::de::{Deserializer, Error as _};
+use serde::{Deserialize, Serialize, Serializer};
 
 use super::RateLimiter;
 use crate::devices::virtio::net::{MTUS, Mac};
 
 /// A network interface.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct NetworkInterface {
     /// What the user calls it.
@@ -15,10 +15,10 @@ pub struct NetworkInterface {
     /// The TAP.
     pub host_dev_name: String,
     /// Its address in the guest; without one the guest makes one up.
-    #[serde(default, deserialize_with = "mac")]
+    #[serde(default, deserialize_with = "mac", skip_serializing_if = "Option::is_none")]
     pub guest_mac: Option<Mac>,
     /// The longest packet in one frame, in bytes.
-    #[serde(default, deserialize_with = "mtu")]
+    #[serde(default, deserialize_with = "mtu", skip_serializing_if = "Option::is_none")]
     pub mtu: Option<u16>,
     /// How much comes to the guest in a time.
     pub rx_rate_limiter: Option<RateLimiter>,
@@ -29,6 +29,12 @@ pub struct NetworkInterface {
 fn mac<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Mac>, D::Error> {
     let text = Option::<String>::deserialize(deserializer)?;
     text.map(|text| text.parse().map_err(D::Error::custom)).transpose()
+}
+
+impl Serialize for Mac {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
 }
 
 /// In words of the subject and not of a type.

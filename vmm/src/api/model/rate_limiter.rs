@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use crate::devices::virtio::{Limits, Rate};
 
 /// Two buckets of tokens; one that is left out is no limit.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RateLimiter {
     /// A token is a byte.
@@ -17,7 +17,7 @@ pub struct RateLimiter {
 }
 
 /// A bucket. A size or a time of 0 is no limit, as in Firecracker.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TokenBucket {
     /// Tokens of a full one.
@@ -41,5 +41,26 @@ impl From<TokenBucket> for Rate {
 impl From<RateLimiter> for Limits {
     fn from(limiter: RateLimiter) -> Self {
         Self { bandwidth: limiter.bandwidth.map(Rate::from), operations: limiter.ops.map(Rate::from) }
+    }
+}
+
+impl From<Rate> for TokenBucket {
+    fn from(rate: Rate) -> Self {
+        Self {
+            size: rate.size,
+            one_time_burst: Some(rate.burst),
+            refill_time: u64::try_from(rate.refill.as_millis()).unwrap_or(u64::MAX),
+        }
+    }
+}
+
+impl RateLimiter {
+    /// The limiter as the API shows it; `None` where there is no limit.
+    pub fn of(limits: Limits) -> Option<Self> {
+        let limiter = Self {
+            bandwidth: limits.bandwidth.map(TokenBucket::from),
+            ops: limits.operations.map(TokenBucket::from),
+        };
+        (limiter != Self::default()).then_some(limiter)
     }
 }

@@ -61,6 +61,16 @@ impl BalloonConfig {
         }
     }
 
+    /// The balloon as the API shows it.
+    pub fn to_model(self) -> model::Balloon {
+        model::Balloon {
+            amount_mib: self.mib,
+            deflate_on_oom: self.deflate_on_oom,
+            stats_polling_interval_s: self.statistics_s,
+            free_page_reporting: self.free_page_reporting,
+        }
+    }
+
     /// What the device is.
     pub fn properties(&self) -> Properties {
         Properties {

@@ -9,7 +9,7 @@ use std::os::unix::net::UnixDatagram;
 
 use rustix::io::Errno;
 
-use crate::api::model::NetworkInterface;
+use crate::api::model::{NetworkInterface, RateLimiter};
 use crate::devices::virtio::net::{HEADER_BYTES, MTUS, Mac, MacError, Properties, Rates};
 
 /// What an interface is to be.
@@ -31,6 +31,20 @@ impl From<NetworkInterface> for NetConfig {
             transmit: interface.tx_rate_limiter.unwrap_or_default().into(),
         };
         Self { host_dev_name: interface.host_dev_name, properties, rates }
+    }
+}
+
+impl NetConfig {
+    /// The interface as the API shows it.
+    pub fn to_named(&self, iface_id: String) -> NetworkInterface {
+        NetworkInterface {
+            iface_id,
+            host_dev_name: self.host_dev_name.clone(),
+            guest_mac: self.properties.mac,
+            mtu: self.properties.mtu,
+            rx_rate_limiter: RateLimiter::of(self.rates.receive),
+            tx_rate_limiter: RateLimiter::of(self.rates.transmit),
+        }
     }
 }
 

@@ -215,6 +215,7 @@ impl MutEventSubscriber for Loop {
             }
             slot::BELL => {
                 self.bell.hear();
+                self.shared.io.pause_if_wanted();
                 self.look_at_keyboard();
                 self.look_at_devices(ops);
                 self.input.port_ready(ops);

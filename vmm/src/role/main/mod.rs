@@ -1,7 +1,9 @@
-//! The main thread: builds the machine's life around it, then waits, fenced, for its end.
+//! The main thread: builds the machine's life around it, then waits, fenced, for its end, and answers the API's requests.
 
 mod last_words;
 mod monitor;
+mod pause;
+mod service;
 mod settle;
 
 use std::os::fd::RawFd;
@@ -10,23 +12,103 @@ use seccomp_policies::embed::Embedded;
 
 use super::policies;
 use super::policies::main::{POLICY, slot};
+use super::policies::main_api;
 use crate::confine::sigsys;
 use crate::confine::table::Placement;
-use crate::confine::{self, Farewell, Role, Slotted, Unfenced};
+use crate::confine::thread;
+use crate::confine::{self, Farewell, Fenced, Fencing, Record, Role, Slot, Slotted, Unfenced};
 
-pub use monitor::Monitor;
+pub use monitor::{Monitor, Subject, cause_of};
+pub use service::{Served, Service};
 
-/// The role.
+/// The role in a run without an API.
 #[derive(Debug)]
 pub struct Main;
 
 impl Role for Main {
     const POLICY: &'static Embedded = &POLICY;
+    const ALLOCATES: bool = true;
 }
+
+/// The role in a run with one.
+#[derive(Debug)]
+pub struct MainApi;
+
+impl Role for MainApi {
+    const POLICY: &'static Embedded = &main_api::POLICY;
+    const ALLOCATES: bool = true;
+}
+
+// Both policies have the slots of one included text.
+const _: () = assert!(slot::BELL == main_api::slot::BELL && slot::SIGNALS == main_api::slot::SIGNALS);
+const _: () = assert!(*slot::VCPUS.start() == *main_api::slot::VCPUS.start());
 
 fn policy_of(role: &str) -> &'static Embedded {
     // Every record's role comes from one of these policies.
     policies::ALL.iter().copied().find(|policy| policy.role == role).unwrap_or(&POLICY)
+}
+
+/// One of the two roles, at a step of becoming it.
+#[derive(Debug)]
+pub enum Either<A, B> {
+    /// Without an API.
+    Main(A),
+    /// With one.
+    MainApi(B),
+}
+
+/// Main before it has a table of its own.
+pub type Begun = Either<Unfenced<Main>, Unfenced<MainApi>>;
+/// Main with its slots.
+type Placed = Either<Slotted<Main>, Slotted<MainApi>>;
+/// Main under its filter.
+type Held = Either<Fenced<Main>, Fenced<MainApi>>;
+
+impl Begun {
+    /// The process's first thread, which takes on one of the roles.
+    pub fn new(fencing: Fencing, with_api: bool) -> (Self, &'static Record) {
+        if with_api {
+            let (unfenced, record) = thread::first("rf-main", fencing);
+            (Self::MainApi(unfenced), record)
+        } else {
+            let (unfenced, record) = thread::first("rf-main", fencing);
+            (Self::Main(unfenced), record)
+        }
+    }
+
+    fn own_table(self, placements: &[Placement]) -> Result<Placed, confine::fence::Error> {
+        let farewell = Farewell::EndProcess;
+        Ok(match self {
+            Self::Main(main) => {
+                // SAFETY: the only caller, `take_slots`, is called by `start`, which forgets the owners of the numbers in
+                // the old table right after it and uses none of them any more.
+                Placed::Main(unsafe { main.own_table(placements, farewell) }?)
+            }
+            Self::MainApi(main) => {
+                // SAFETY: the same.
+                Placed::MainApi(unsafe { main.own_table(placements, farewell) }?)
+            }
+        })
+    }
+}
+
+impl Placed {
+    fn fence(self) -> Result<Held, confine::fence::Error> {
+        Ok(match self {
+            Self::Main(main) => Held::Main(main.fence()?),
+            Self::MainApi(main) => Held::MainApi(main.fence()?),
+        })
+    }
+}
+
+impl Held {
+    /// The descriptor at a slot.
+    fn slot(&self, number: RawFd) -> Slot {
+        match self {
+            Self::Main(main) => main.slot(number),
+            Self::MainApi(main) => main.slot(number),
+        }
+    }
 }
 
 /// What main keeps: numbers in its first table.
@@ -40,16 +122,20 @@ pub struct Descriptors {
     pub console_exit: Option<RawFd>,
     /// The file of `--report`.
     pub report: Option<RawFd>,
-    /// The KVM machine.
-    pub vm: RawFd,
+    /// The KVM machine, where there is one.
+    pub vm: Option<RawFd>,
     /// The vCPUs; nothing else owns these numbers.
     pub vcpus: Vec<RawFd>,
+    /// The bells of api and io, where there is an API and a machine.
+    pub api_bell: Option<RawFd>,
+    /// io's.
+    pub io_bell: Option<RawFd>,
 }
 
 /// Main in a table that holds its slots.
 #[derive(Debug)]
-pub struct Placed {
-    slotted: Slotted<Main>,
+pub struct Seated {
+    placed: Placed,
     vcpus: usize,
     console_exit: bool,
     report: bool,
@@ -60,10 +146,10 @@ pub struct Placed {
 /// # Errors
 /// See [`confine::fence::Error`].
 pub fn take_slots(
-    unfenced: Unfenced<Main>,
+    begun: Begun,
     descriptors: &Descriptors,
     as_json: bool,
-) -> Result<Placed, confine::fence::Error> {
+) -> Result<Seated, confine::fence::Error> {
     last_words::set_format(as_json);
     sigsys::set_last_words(last_words::speak);
     let standard = [
@@ -72,20 +158,20 @@ pub fn take_slots(
         Placement { from: libc::STDERR_FILENO, slot: slot::STDERR },
         Placement { from: descriptors.bell, slot: slot::BELL },
         Placement { from: descriptors.signals, slot: slot::SIGNALS },
-        Placement { from: descriptors.vm, slot: slot::VM },
     ];
     let place = |from: Option<RawFd>, slot| from.map(|from| Placement { from, slot });
     let vcpus = descriptors.vcpus.iter().zip(slot::VCPUS).map(|(&from, slot)| Placement { from, slot });
     let placements: Vec<Placement> = standard
         .into_iter()
+        .chain(place(descriptors.vm, slot::VM))
         .chain(place(descriptors.console_exit, slot::CONSOLE_EXIT))
         .chain(place(descriptors.report, slot::REPORT))
+        .chain(place(descriptors.api_bell, main_api::slot::API_BELL))
+        .chain(place(descriptors.io_bell, main_api::slot::IO_BELL))
         .chain(vcpus)
         .collect();
-    // SAFETY: `start` forgets the owners of these numbers right after this call and uses none of them any more.
-    let slotted = unsafe { unfenced.own_table(&placements, Farewell::EndProcess) }?;
-    Ok(Placed {
-        slotted,
+    Ok(Seated {
+        placed: begun.own_table(&placements)?,
         vcpus: descriptors.vcpus.len(),
         console_exit: descriptors.console_exit.is_some(),
         report: descriptors.report.is_some(),

@@ -10,9 +10,9 @@ use kvm_ioctls::{VcpuFd, VmFd};
 use rustix::event::{PollFd, PollFlags, Timespec};
 use seccomp_policies::embed::Embedded;
 
-use super::{Main, Placed, policy_of, slot};
+use super::{Held, Seated, Service, policy_of, slot};
 use crate::confine::install::Hold;
-use crate::confine::{self, Fenced, Fencing, Phase, Record, Slot, signals, table};
+use crate::confine::{self, Fencing, Phase, Record, Slot, signals, table};
 use crate::machine;
 use crate::report::{Cause, Ended, Outlets, QuirkNote, ThreadLine, Used, Violation, exit_code};
 use crate::role::calls::{self, Points, ThreadCounters};
@@ -22,7 +22,7 @@ use crate::role::shared::{Shared, VcpuState, Verdict};
 /// Main, fenced, and what it watches.
 #[derive(Debug)]
 pub struct Monitor {
-    pub(super) fenced: Fenced<Main>,
+    pub(super) fenced: Held,
     /// Whether the kernel tells by a descriptor when the console thread has ended.
     console_exit: bool,
     report: bool,
@@ -34,6 +34,25 @@ pub struct Monitor {
     /// Why calls are not counted, if they are not.
     not_counted: Option<String>,
     quirk: Option<QuirkNote>,
+    /// The API, where there is one.
+    pub(super) service: Option<Service>,
+}
+
+/// What the monitor is told of the run.
+#[derive(Debug)]
+pub struct Subject {
+    /// The machine; `None` if it never started.
+    pub vm: Option<&'static VmFd>,
+    /// What the threads share.
+    pub shared: &'static Shared,
+    /// What the threads leave, main's own first.
+    pub records: Vec<&'static Record>,
+    /// How the threads are held.
+    pub fencing: Fencing,
+    /// What the host's KVM needed.
+    pub quirk: Option<QuirkNote>,
+    /// The API, where there is one.
+    pub service: Option<Service>,
 }
 
 /// A thread as main watches it.
@@ -49,21 +68,19 @@ pub(super) struct Watched {
 const LOOK_AT_CONSOLE: Duration = Duration::from_secs(1);
 
 impl Monitor {
-    /// Opens the counters and puts main under its filter. `records`: main's own first.
+    /// Opens the counters and puts main under its filter.
     ///
     /// # Errors
     /// See [`confine::fence::Error`].
     pub fn fence(
-        placed: Placed,
-        vm: &'static VmFd,
-        shared: &'static Shared,
-        records: Vec<&'static Record>,
+        seated: Seated,
+        subject: Subject,
         points: Result<Points, String>,
-        fencing: Fencing,
-        quirk: Option<QuirkNote>,
     ) -> Result<Self, confine::fence::Error> {
-        let Placed { slotted, vcpus, console_exit, report } = placed;
-        let vcpus = slot::VCPUS.take(vcpus).map(|slot| vcpu_at(vm, slot)).collect::<Result<_, _>>()?;
+        let Seated { placed, vcpus, console_exit, report } = seated;
+        let Subject { vm, shared, records, fencing, quirk, service } = subject;
+        let slots = vm.into_iter().flat_map(|vm| slot::VCPUS.take(vcpus).map(move |slot| (vm, slot)));
+        let vcpus = slots.map(|(vm, slot)| vcpu_at(vm, slot)).collect::<Result<_, _>>()?;
         let counters =
             points.and_then(|points| open_counters(&points, &records).map_err(|error| error.to_string()));
         let (mut counters, not_counted) = match counters {
@@ -85,7 +102,7 @@ impl Monitor {
         // The first hash table of a thread asks the kernel for random numbers; the report's tables come later.
         let _ = RandomState::new();
         Ok(Self {
-            fenced: slotted.fence()?,
+            fenced: placed.fence()?,
             console_exit,
             report,
             vcpus,
@@ -94,12 +111,14 @@ impl Monitor {
             fencing,
             not_counted,
             quirk,
+            service,
         })
     }
 
     /// Opens the gate, waits for the end of the run, and says what it was.
     pub fn attend(mut self) -> Ended {
         self.shared.vcpus.iter().for_each(VcpuState::resume);
+        self.answer_start();
         let cause = self.wait();
         let unwritten = self.settle(&cause);
         // A guest that ended well has not, for its user, when its last words are lost.
@@ -110,13 +129,19 @@ impl Monitor {
         self.ended(cause, unwritten)
     }
 
-    fn wait(&self) -> Cause {
+    /// Says what it was that ended a run whose machine never started.
+    pub fn never_started(self, cause: Cause) -> Ended {
+        self.ended(cause, 0)
+    }
+
+    fn wait(&mut self) -> Cause {
         let limit = (!self.console_exit).then_some(LOOK_AT_CONSOLE);
         loop {
             self.poll(limit);
             if let Some(cause) = self.cause() {
                 return cause;
             }
+            self.serve();
         }
     }
 
@@ -146,17 +171,7 @@ impl Monitor {
     }
 
     fn violation(&self) -> Option<Cause> {
-        self.watched.iter().find_map(|Watched { record, policy, .. }| {
-            let (thread, role) = (record.name.clone(), record.role);
-            match record.phase() {
-                Phase::Violated => {
-                    Some(Cause::Violation(Box::new(Violation::new(thread, policy, record.call()))))
-                }
-                Phase::Panicked => Some(Cause::Panic { thread, role, message: record.message() }),
-                Phase::Signalled => Some(Cause::Sigsys { thread, role }),
-                Phase::Starting | Phase::Fenced => None,
-            }
-        })
+        self.watched.iter().find_map(|watched| cause_of(watched.record))
     }
 
     pub(super) fn signal(&self) -> Option<i32> {
@@ -235,6 +250,19 @@ impl Monitor {
                 signals: self.fenced.slot(slot::SIGNALS),
             },
         }
+    }
+}
+
+/// What a thread has left as its last words.
+pub fn cause_of(record: &Record) -> Option<Cause> {
+    let (thread, role) = (record.name.clone(), record.role);
+    match record.phase() {
+        Phase::Violated => {
+            Some(Cause::Violation(Box::new(Violation::new(thread, policy_of(role), record.call()))))
+        }
+        Phase::Panicked => Some(Cause::Panic { thread, role, message: record.message() }),
+        Phase::Signalled => Some(Cause::Sigsys { thread, role }),
+        Phase::Starting | Phase::Fenced => None,
     }
 }
 

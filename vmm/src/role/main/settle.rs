@@ -7,16 +7,12 @@ use rustix::event::{PollFd, PollFlags};
 
 use super::monitor::Monitor;
 use super::slot;
-use crate::confine::{Phase, signals};
 use crate::report::Cause;
-use crate::role::policies::vcpu;
 
 /// How often main looks whether the output has been written, while it waits for just that.
 pub(super) const LOOK_AT_OUTPUT: Duration = Duration::from_millis(2);
 /// As much as main's policy lets it write to standard output at once.
 const LAST_CHUNK_BYTES: usize = 4096;
-/// How long a vCPU may take to leave the guest; it needs one exit.
-const PAUSE_LIMIT: Duration = Duration::from_millis(500);
 /// How many times a vCPU may be too slow. The first may have waited for room.
 const SLOW_PAUSES: u32 = 2;
 /// How long output may take to be written once the user has asked for the end.
@@ -83,25 +79,5 @@ impl Monitor {
 
     fn output_waits(&self) -> bool {
         self.shared.output.waiting() > 0
-    }
-
-    /// Brings every vCPU out of the guest; false when one was too slow, or waits for room for its output.
-    fn pause_vcpus(&mut self) -> bool {
-        let limit = Instant::now() + PAUSE_LIMIT;
-        let threads = self.watched.iter().filter(|thread| thread.policy.role == vcpu::POLICY.role);
-        let states = threads.zip(&self.shared.vcpus).zip(&mut self.vcpus);
-        let mut waiting = Vec::with_capacity(self.shared.vcpus.len());
-        for ((thread, state), vcpu) in states {
-            if thread.record.phase() != Phase::Fenced {
-                continue;
-            }
-            state.ask_to_pause();
-            // Before the kick, so that KVM_RUN comes back at once even if the kick arrives before it.
-            vcpu.set_kvm_immediate_exit(1);
-            signals::kick(thread.record.tid());
-            waiting.push(state);
-        }
-        // The limit is common to all, so those behind a slow one have had their time as well.
-        waiting.into_iter().all(|state| state.wait_out_of_guest(limit))
     }
 }

@@ -1,0 +1,401 @@
+//! A machine as the API sees it: what was configured, its state, and what may be asked in which state.
+
+use super::model::{
+    ActionType, Balloon, BootSource, Configuration, Drive, Entropy, FirecrackerVersion, InstanceInfo,
+    MachineConfig, NetworkInterface, VmState,
+};
+use super::request::Request;
+use super::response::{Fault, Response};
+use super::version;
+
+/// The name of a machine to which nobody gave one: Firecracker's.
+pub const DEFAULT_ID: &str = "anonymous-instance";
+
+/// How far a machine is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum State {
+    /// It is being configured.
+    NotStarted,
+    /// Its vCPUs run.
+    Running,
+    /// They stand still.
+    Paused,
+}
+
+impl State {
+    /// As `GET /` says it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::NotStarted => "Not started",
+            Self::Running => "Running",
+            Self::Paused => "Paused",
+        }
+    }
+}
+
+/// What is left to do for a request that is in order, by whoever has the machine.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Order {
+    /// Nothing: this is the answer.
+    Answer(Response),
+    /// See that these can be opened, then [`Machine::set_boot_source`].
+    Boot(BootSource),
+    /// See that it can be opened, then [`Machine::set_drive`].
+    Drive(Drive),
+    /// See that it can be opened, then [`Machine::set_interface`].
+    Interface(NetworkInterface),
+    /// Start the machine with this configuration, then [`Machine::set_state`].
+    Start(Box<Configuration>),
+    /// Press Ctrl, Alt and Del on the guest's keyboard.
+    CtrlAltDel,
+    /// Let no vCPU run, then [`Machine::set_state`].
+    Pause,
+    /// Let all run, then [`Machine::set_state`].
+    Resume,
+}
+
+/// The machine.
+#[derive(Debug)]
+pub struct Machine {
+    id: String,
+    state: State,
+    config: MachineConfig,
+    boot_source: Option<BootSource>,
+    drives: Vec<Drive>,
+    interfaces: Vec<NetworkInterface>,
+    entropy: Option<Entropy>,
+    balloon: Option<Balloon>,
+}
+
+/// When a request may be made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum When {
+    Always,
+    BeforeStart,
+    AfterStart,
+}
+
+fn when(request: &Request) -> When {
+    match request {
+        Request::GetInstance
+        | Request::GetVersion
+        | Request::GetConfiguration
+        | Request::GetBalloon
+        | Request::GetMachineConfig => When::Always,
+        Request::PutMachineConfig(_)
+        | Request::PatchMachineConfig(_)
+        | Request::PutBootSource(_)
+        | Request::PutDrive(_)
+        | Request::PutNetworkInterface(_)
+        | Request::PutEntropy(_)
+        | Request::PutBalloon(_) => When::BeforeStart,
+        Request::PutAction(action) => match action.action_type {
+            ActionType::InstanceStart => When::BeforeStart,
+            ActionType::SendCtrlAltDel | ActionType::FlushMetrics => When::AfterStart,
+        },
+        Request::PatchVm(_) => When::AfterStart,
+    }
+}
+
+impl Machine {
+    /// A machine that is not configured.
+    pub fn new(id: String) -> Self {
+        Self {
+            id,
+            state: State::NotStarted,
+            config: MachineConfig::DEFAULT,
+            boot_source: None,
+            drives: Vec::new(),
+            interfaces: Vec::new(),
+            entropy: None,
+            balloon: None,
+        }
+    }
+
+    /// A machine with a whole configuration.
+    pub fn configured(id: String, configuration: Configuration) -> Self {
+        let Configuration { boot_source, machine_config, drives, network_interfaces, entropy, balloon } =
+            configuration;
+        let config = machine_config.or(&MachineConfig::DEFAULT);
+        Self {
+            config,
+            boot_source: Some(boot_source),
+            drives,
+            interfaces: network_interfaces,
+            entropy,
+            balloon,
+            ..Self::new(id)
+        }
+    }
+
+    /// Its name.
+    pub fn id(&self) -> &str {
+        &self.id
+    }
+
+    /// Its state.
+    pub fn state(&self) -> State {
+        self.state
+    }
+
+    /// Takes a request: says what is to be done about it.
+    ///
+    /// # Errors
+    /// Why it is refused.
+    pub fn take(&mut self, request: Request) -> Result<Order, Fault> {
+        self.permit(&request)?;
+        Ok(match request {
+            Request::GetInstance => answer(&self.instance()),
+            Request::GetVersion => answer(&FirecrackerVersion {
+                firecracker_version: version::FIRECRACKER,
+                ringfence_version: env!("CARGO_PKG_VERSION"),
+            }),
+            Request::GetConfiguration => Order::Answer(self.configuration_answer()),
+            Request::GetMachineConfig => answer(&self.config),
+            Request::PutMachineConfig(config) => {
+                self.config = config.or(&MachineConfig::DEFAULT);
+                Order::Answer(Response::DONE)
+            }
+            Request::PatchMachineConfig(config) => {
+                self.config = config.or(&self.config);
+                Order::Answer(Response::DONE)
+            }
+            Request::PutBootSource(source) => Order::Boot(source),
+            Request::PutDrive(drive) => self.check_drive(drive)?,
+            Request::PutNetworkInterface(interface) => Order::Interface(interface),
+            Request::PutEntropy(entropy) => {
+                self.entropy = Some(entropy);
+                Order::Answer(Response::DONE)
+            }
+            Request::PutBalloon(balloon) => {
+                self.balloon = Some(balloon);
+                Order::Answer(Response::DONE)
+            }
+            Request::GetBalloon => {
+                let none = || Fault::new("no balloon is configured: PUT /balloon makes one");
+                answer(self.balloon.as_ref().ok_or_else(none)?)
+            }
+            Request::PutAction(action) => match action.action_type {
+                ActionType::InstanceStart => Order::Start(Box::new(self.configuration()?)),
+                ActionType::SendCtrlAltDel => Order::CtrlAltDel,
+                ActionType::FlushMetrics => {
+                    return Err(Fault::new(
+                        "FlushMetrics is not supported: there are no metrics in ringfence yet",
+                    ));
+                }
+            },
+            Request::PatchVm(vm) => match (vm.state, self.state) {
+                (VmState::Paused, State::Paused) | (VmState::Resumed, State::Running) => {
+                    Order::Answer(Response::DONE)
+                }
+                (VmState::Paused, _) => Order::Pause,
+                (VmState::Resumed, _) => Order::Resume,
+            },
+        })
+    }
+
+    fn permit(&self, request: &Request) -> Result<(), Fault> {
+        match (when(request), self.state) {
+            (When::BeforeStart, State::Running | State::Paused) => {
+                Err(Fault::new("The requested operation is not supported after starting the microVM."))
+            }
+            (When::AfterStart, State::NotStarted) => {
+                Err(Fault::new("The requested operation is not supported before starting the microVM."))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn instance(&self) -> InstanceInfo<'_> {
+        InstanceInfo {
+            id: &self.id,
+            state: self.state.name(),
+            vmm_version: version::FIRECRACKER,
+            app_name: version::APP_NAME,
+        }
+    }
+
+    /// What there is, also before it is whole.
+    fn configuration_answer(&self) -> Response {
+        Response::json(&serde_json::json!({
+            "boot-source": self.boot_source,
+            "machine-config": self.config,
+            "drives": self.drives,
+            "network-interfaces": self.interfaces,
+            "entropy": self.entropy,
+            "balloon": self.balloon,
+        }))
+    }
+
+    fn configuration(&self) -> Result<Configuration, Fault> {
+        let boot_source = self.boot_source.clone().ok_or_else(|| {
+            Fault::new("Cannot start microvm without kernel configuration: PUT /boot-source names the kernel")
+        })?;
+        Ok(Configuration {
+            boot_source,
+            machine_config: self.config.clone(),
+            drives: self.drives.clone(),
+            network_interfaces: self.interfaces.clone(),
+            entropy: self.entropy.clone(),
+            balloon: self.balloon,
+        })
+    }
+
+    fn check_drive(&self, drive: Drive) -> Result<Order, Fault> {
+        let others = self.drives.iter().filter(|other| other.drive_id != drive.drive_id);
+        if let Some(root) = others.filter(|other| other.is_root_device).find(|_| drive.is_root_device) {
+            return Err(Fault::new(format_args!(
+                "the drive {} is the root device already, and there is one at most",
+                root.drive_id
+            )));
+        }
+        Ok(Order::Drive(drive))
+    }
+
+    /// What the machine is to run.
+    pub fn set_boot_source(&mut self, source: BootSource) {
+        self.boot_source = Some(source);
+    }
+
+    /// A new drive, or one in the place of that with the same name.
+    pub fn set_drive(&mut self, drive: Drive) {
+        match self.drives.iter_mut().find(|other| other.drive_id == drive.drive_id) {
+            Some(other) => *other = drive,
+            None => self.drives.push(drive),
+        }
+    }
+
+    /// A new interface, or one in the place of that with the same name.
+    pub fn set_interface(&mut self, interface: NetworkInterface) {
+        match self.interfaces.iter_mut().find(|other| other.iface_id == interface.iface_id) {
+            Some(other) => *other = interface,
+            None => self.interfaces.push(interface),
+        }
+    }
+
+    /// It was started, paused or resumed.
+    pub fn set_state(&mut self, state: State) {
+        self.state = state;
+    }
+}
+
+fn answer(value: &impl serde::Serialize) -> Order {
+    Order::Answer(Response::json(value))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::api::http::Message;
+    use crate::api::request;
+
+    const STATES: [State; 3] = [State::NotStarted, State::Running, State::Paused];
+
+    fn request(line: &str) -> Request {
+        let mut words = line.splitn(3, ' ').map(str::to_owned);
+        let mut word = || words.next().unwrap_or_default();
+        let message = Message { method: word(), path: word(), body: word().into_bytes() };
+        request::parse(&message).unwrap_or_else(|fault| panic!("{line}: {fault}"))
+    }
+
+    fn machine(state: State) -> Machine {
+        let mut machine = Machine::new("m".into());
+        machine.set_boot_source(BootSource {
+            kernel_image_path: "k".into(),
+            initrd_path: None,
+            boot_args: None,
+        });
+        machine.set_state(state);
+        machine
+    }
+
+    /// Each request, and in which of the states it may be made.
+    #[test]
+    fn what_may_be_asked_when() {
+        let table = [
+            ("GET /", [true, true, true]),
+            ("GET /version", [true, true, true]),
+            ("GET /vm/config", [true, true, true]),
+            ("GET /machine-config", [true, true, true]),
+            (r#"PUT /machine-config {"vcpu_count":1,"mem_size_mib":64}"#, [true, false, false]),
+            (r#"PATCH /machine-config {"vcpu_count":1}"#, [true, false, false]),
+            (r#"PUT /boot-source {"kernel_image_path":"k"}"#, [true, false, false]),
+            (
+                r#"PUT /drives/d {"drive_id":"d","path_on_host":"x","is_root_device":false}"#,
+                [true, false, false],
+            ),
+            (r#"PUT /network-interfaces/n {"iface_id":"n","host_dev_name":"tap0"}"#, [true, false, false]),
+            (r#"PUT /balloon {"amount_mib":1,"deflate_on_oom":true}"#, [true, false, false]),
+            ("PUT /entropy {}", [true, false, false]),
+            (r#"PUT /actions {"action_type":"InstanceStart"}"#, [true, false, false]),
+            (r#"PUT /actions {"action_type":"SendCtrlAltDel"}"#, [false, true, true]),
+            (r#"PATCH /vm {"state":"Paused"}"#, [false, true, true]),
+            (r#"PATCH /vm {"state":"Resumed"}"#, [false, true, true]),
+        ];
+        for (line, permitted) in table {
+            for (state, expected) in STATES.into_iter().zip(permitted) {
+                let result = machine(state).take(request(line));
+                assert_eq!(result.is_ok(), expected, "{line} when {}: {result:?}", state.name());
+            }
+        }
+    }
+
+    #[test]
+    fn pausing_and_resuming_are_idempotent() {
+        let order = |state, line| machine(state).take(request(line)).unwrap();
+        let (pause, resume) = (r#"PATCH /vm {"state":"Paused"}"#, r#"PATCH /vm {"state":"Resumed"}"#);
+        assert_eq!(order(State::Running, pause), Order::Pause);
+        assert_eq!(order(State::Paused, pause), Order::Answer(Response::DONE));
+        assert_eq!(order(State::Paused, resume), Order::Resume);
+        assert_eq!(order(State::Running, resume), Order::Answer(Response::DONE));
+    }
+
+    #[test]
+    fn a_machine_without_a_kernel_does_not_start() {
+        let mut machine = Machine::new(String::new());
+        let fault = machine.take(request(r#"PUT /actions {"action_type":"InstanceStart"}"#)).unwrap_err();
+        assert!(fault.to_string().contains("kernel"), "{fault}");
+    }
+
+    #[test]
+    fn put_sets_all_and_patch_a_part_of_a_machine_config() {
+        let mut machine = machine(State::NotStarted);
+        let mut config = |line: &str| {
+            assert!(matches!(machine.take(request(line)), Ok(Order::Answer(_))));
+            let Order::Answer(answer) = machine.take(Request::GetMachineConfig).unwrap() else {
+                panic!("no answer")
+            };
+            answer.body
+        };
+        assert_eq!(
+            config("GET /"),
+            r#"{"vcpu_count":1,"mem_size_mib":128,"smt":false,"track_dirty_pages":false,"huge_pages":"None"}"#
+        );
+        assert_eq!(
+            config(r#"PATCH /machine-config {"vcpu_count":2,"huge_pages":"2M"}"#),
+            r#"{"vcpu_count":2,"mem_size_mib":128,"smt":false,"track_dirty_pages":false,"huge_pages":"2M"}"#
+        );
+        assert_eq!(
+            config(r#"PUT /machine-config {"vcpu_count":3,"mem_size_mib":64}"#),
+            r#"{"vcpu_count":3,"mem_size_mib":64,"smt":false,"track_dirty_pages":false,"huge_pages":"None"}"#
+        );
+    }
+
+    #[test]
+    fn a_drive_takes_the_place_of_that_with_its_name_and_one_is_the_root_device() {
+        let mut machine = machine(State::NotStarted);
+        let drive = |id: &str, path: &str, root| {
+            request(&format!(
+                r#"PUT /drives/{id} {{"drive_id":"{id}","path_on_host":"{path}","is_root_device":{root}}}"#
+            ))
+        };
+        for (id, path) in [("a", "1"), ("b", "2"), ("a", "3")] {
+            let Ok(Order::Drive(drive)) = machine.take(drive(id, path, id == "a")) else { panic!("{id}") };
+            machine.set_drive(drive);
+        }
+        let paths: Vec<_> = machine.drives.iter().map(|drive| drive.path_on_host.to_str().unwrap()).collect();
+        assert_eq!(paths, ["3", "2"]);
+        let fault = machine.take(drive("b", "2", true)).unwrap_err();
+        assert!(fault.to_string().contains("the drive a is the root device"), "{fault}");
+    }
+}

@@ -1,0 +1,169 @@
+//! The API as main serves it: requests come by the exchange, and their answers go back by it.
+#![forbid(unsafe_code)]
+
+use std::path::Path;
+
+use super::monitor::Monitor;
+use crate::api::machine::Order;
+use crate::api::model::{BootSource, Configuration};
+use crate::api::{Fault, Machine, Response, State};
+use crate::machine::image::Source;
+use crate::role::devices::{Disk, DiskConfig, Interface, NetConfig};
+use crate::role::exchange::Exchange;
+use crate::role::policies::main_api::slot;
+
+/// The API's machine, and where its requests come from.
+#[derive(Debug)]
+pub struct Service {
+    exchange: &'static Exchange,
+    machine: Machine,
+    /// The request to start waits for its answer.
+    starting: bool,
+}
+
+impl Service {
+    /// Serves requests about `machine`.
+    pub fn new(exchange: &'static Exchange, machine: Machine) -> Self {
+        Self { exchange, machine, starting: false }
+    }
+
+    /// Where the requests come from.
+    pub fn exchange(&self) -> &'static Exchange {
+        self.exchange
+    }
+
+    /// Before the start: takes a request, if there is one, and does it. Starting the machine is left to the caller, who
+    /// answers by [`Service::refuse_start`] if that fails; `true`: api is to be rung.
+    pub fn serve_unstarted(&mut self) -> Served {
+        let Some(request) = self.exchange.take() else { return Served::Nothing };
+        let response = match self.machine.take(request) {
+            Ok(Order::Start(configuration)) => {
+                self.starting = true;
+                return Served::Start(configuration);
+            }
+            Ok(order) => Response::from(self.configure(order)),
+            Err(fault) => fault.into(),
+        };
+        self.exchange.answer(response);
+        Served::Answered
+    }
+
+    /// What can be opened is configured: whoever asked hears at once of what cannot.
+    fn configure(&mut self, order: Order) -> Result<Response, Fault> {
+        match order {
+            Order::Answer(response) => return Ok(response),
+            Order::Boot(source) => {
+                try_boot_source(&source)?;
+                self.machine.set_boot_source(source);
+            }
+            Order::Drive(drive) => {
+                Disk::open(&DiskConfig::from(drive.clone())).map_err(Fault::new)?;
+                self.machine.set_drive(drive);
+            }
+            Order::Interface(interface) => {
+                Interface::open_all(&[NetConfig::from(interface.clone())]).map_err(Fault::new)?;
+                self.machine.set_interface(interface);
+            }
+            Order::Start(_) | Order::CtrlAltDel | Order::Pause | Order::Resume => {
+                return Err(Fault::new("the machine is not started"));
+            }
+        }
+        Ok(Response::DONE)
+    }
+
+    /// The start has failed, and nothing of it is left.
+    pub fn refuse_start(&mut self, why: impl std::fmt::Display) {
+        self.starting = false;
+        self.exchange.answer(Fault::new(why).into());
+    }
+
+    /// The machine runs: from the beginning, or by a request that is answered now; true: api is to be rung.
+    fn started(&mut self) -> bool {
+        self.machine.set_state(State::Running);
+        let starting = std::mem::take(&mut self.starting);
+        if starting {
+            self.exchange.answer(Response::DONE);
+        }
+        starting
+    }
+}
+
+/// What became of a request before the start.
+#[derive(Debug)]
+pub enum Served {
+    /// There was none.
+    Nothing,
+    /// Its answer is there, and api is to be rung.
+    Answered,
+    /// The machine is to start with this configuration.
+    Start(Box<Configuration>),
+}
+
+fn try_boot_source(source: &BootSource) -> Result<(), Fault> {
+    let open = |what, path: &Path| Source::open(what, path).map(drop).map_err(Fault::new);
+    open("kernel", &source.kernel_image_path)?;
+    source.initrd_path.as_deref().map_or(Ok(()), |path| open("initrd", path))
+}
+
+impl Monitor {
+    /// Tells whoever asked for the start that it was one.
+    pub(super) fn answer_start(&mut self) {
+        if self.service.as_mut().is_some_and(Service::started) {
+            self.ring_api();
+        }
+    }
+
+    /// Takes a request, if there is one, does it and answers it.
+    pub(super) fn serve(&mut self) {
+        let Some(service) = &mut self.service else { return };
+        let Some(request) = service.exchange.take() else { return };
+        let order = service.machine.take(request);
+        let response = Response::from(order.and_then(|order| self.carry_out(order)));
+        if let Some(service) = &self.service {
+            service.exchange.answer(response);
+            self.ring_api();
+        }
+    }
+
+    fn carry_out(&mut self, order: Order) -> Result<Response, Fault> {
+        let state = match order {
+            Order::Answer(response) => return Ok(response),
+            Order::Pause => {
+                self.pause()?;
+                State::Paused
+            }
+            Order::CtrlAltDel => {
+                self.press_ctrl_alt_del()?;
+                return Ok(Response::DONE);
+            }
+            Order::Resume => {
+                self.resume();
+                State::Running
+            }
+            // `Machine::take` lets none of these through after the start.
+            Order::Boot(_) | Order::Drive(_) | Order::Interface(_) | Order::Start(_) => {
+                return Err(Fault::new("the machine is started already"));
+            }
+        };
+        if let Some(service) = &mut self.service {
+            service.machine.set_state(state);
+        }
+        Ok(Response::DONE)
+    }
+
+    /// io raises the keyboard's interrupt.
+    fn press_ctrl_alt_del(&self) -> Result<(), Fault> {
+        if !self.shared.ports.keyboard().press_ctrl_alt_del() {
+            return Err(Fault::new(
+                "the guest does not listen to a keyboard: load a driver in the guest, and give it a keyboard by \
+                 --keyboard where `ringfence run` started it",
+            ));
+        }
+        self.fenced.slot(slot::IO_BELL).ring();
+        Ok(())
+    }
+
+    fn ring_api(&self) {
+        self.fenced.slot(slot::API_BELL).ring();
+    }
+}
