@@ -73,6 +73,8 @@ pub static GUESTS: &[Guest] = guests! {
         "nothing";
     "console": "says each line of input back by a virtio console (--console virtio)",
         "N: KiB of numbered lines that it says first (0)";
+    "vsock": "drives a virtio socket device by its queues (--vsock CID,SOCKET)",
+        "connect=PORT (5000) or listen=PORT; send=KIB, echo; streams=N: many at once; broken: what no driver may do";
     "spin": "never ends: for whoever ends it from outside",
         "halt: sleeps, woken by a timer, instead of looping in ring 3; beat: says a number 20 times a second";
     "panic": "prints what a panicking Linux kernel prints, and resets",

@@ -128,7 +128,7 @@ fn a_kernel_for_aarch64_does_what_a_policy_says() {
 #[test]
 fn every_policy_of_the_project_means_the_same_for_aarch64_as_its_programs() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("policies");
-    for role in ["io", "main", "vcpu"] {
+    for role in ["io", "io_vsock", "main", "vcpu"] {
         let policy = load(&folder.join(format!("{role}.policy")), Arch::Aarch64).expect("it holds").policy;
         let calls = probes(&policy);
         for (backend, compile) in WHOLE {

@@ -78,7 +78,7 @@ fn is_proved_equal(program: &[Instruction], policy: &Policy) -> bool {
 
 #[test]
 fn the_build_notices_any_wrong_constant_load_jump_or_return_in_a_roles_program() {
-    for name in ["io", "main", "vcpu"] {
+    for name in ["io", "io_vsock", "main", "vcpu"] {
         let policy = role(name);
         let calls = probes(&policy);
         for (program, meaning) in [

@@ -88,7 +88,7 @@ exit_group: -- the end
 
 #[test]
 fn the_projects_own_policies_are_exported_with_the_same_meaning() {
-    for name in ["vcpu", "io", "main"] {
+    for name in ["vcpu", "io", "io_vsock", "main"] {
         let path = format!("{}/policies/{name}.policy", env!("CARGO_MANIFEST_DIR"));
         let policy = load(path.as_ref(), Arch::X86_64).unwrap().policy;
         assert_oci(&policy);

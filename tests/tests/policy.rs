@@ -48,8 +48,15 @@ fn check_says_in_one_line_what_a_policy_comes_to() {
 
 #[test]
 fn check_finds_the_shipped_policies_in_order() {
-    let files =
-        ["api.policy", "console.policy", "io.policy", "main.policy", "main_api.policy", "vcpu.policy"];
+    let files = [
+        "api.policy",
+        "console.policy",
+        "io.policy",
+        "io_vsock.policy",
+        "main.policy",
+        "main_api.policy",
+        "vcpu.policy",
+    ];
     let (code, output, errors) = run(policy(&shipped(), &["check"]).args(files));
     assert_eq!(code, 0, "{errors}");
     assert_eq!(output.lines().count(), files.len(), "{output}");
@@ -397,10 +404,12 @@ fn the_shipped_policies_are_formatted() {
         "api.policy",
         "console.policy",
         "io.policy",
+        "io_vsock.policy",
         "main.policy",
         "main_api.policy",
         "vcpu.policy",
         "common/heap.policy",
+        "common/io.policy",
         "common/main.policy",
         "common/waiting.policy",
     ];

@@ -149,7 +149,7 @@ fn compile_takes_one_policy_of_a_file_and_lists_their_names() {
 #[test]
 fn a_program_is_compiled_again_to_a_shorter_one_that_decides_the_same() {
     let folder = folder(&[]);
-    for role in ["io", "main", "vcpu"] {
+    for role in ["io", "io_vsock", "main", "vcpu"] {
         let source = shipped(&format!("{role}.policy"));
         let source = source.to_str().expect("UTF-8");
         let old = ["compile", source, "--backend", "reference", "--format", "bytes", "-o", "old.bpf"];

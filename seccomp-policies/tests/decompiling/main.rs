@@ -48,7 +48,7 @@ fn decompiled(program: &Program, arch: Arch) -> Policy {
 #[test]
 fn every_program_of_every_role_is_decompiled_to_an_equal_policy() {
     // The console's is strict mode, which has no program.
-    for role in ["io", "main", "vcpu"] {
+    for role in ["io", "io_vsock", "main", "vcpu"] {
         for arch in [Arch::X86_64, Arch::Aarch64] {
             let path =
                 Path::new(env!("CARGO_MANIFEST_DIR")).join("policies").join(role).with_extension("policy");

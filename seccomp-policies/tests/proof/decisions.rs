@@ -114,7 +114,7 @@ proptest! {
 #[test]
 fn every_role_is_equal_to_the_programs_that_are_compiled_for_it() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("policies");
-    for role in ["main", "vcpu", "io"] {
+    for role in ["main", "vcpu", "io", "io_vsock"] {
         for arch in [Arch::X86_64, Arch::Aarch64] {
             // Not every role's policy is for both.
             let Ok(checked) = load(&folder.join(format!("{role}.policy")), arch) else {

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::os::unix::net::UnixStream;
 
-use ringfence::role::policies::{ALL, api, console, io, main, main_api, vcpu};
+use ringfence::role::policies::{ALL, api, console, io, io_vsock, main, main_api, vcpu};
 use ringfence_tests::network;
 use ringfence_tests::procfs::Thread;
 use ringfence_tests::run::Run;
@@ -19,6 +19,8 @@ const PIPE: &str = "pipe:";
 
 /// What `/proc` calls the object behind a slot: the start of it.
 fn object(role: &str, slot: &str) -> &'static str {
+    // The same thread, with a device more.
+    let role = if role == "io_vsock" { "io" } else { role };
     match (role, slot) {
         (_, "stdin" | "stdout" | "stderr" | "terminal") => PIPE,
         (_, "bell" | "main_bell" | "console_bell" | "io_bell" | "api_bell" | "room" | "serial_irq")
@@ -37,7 +39,11 @@ fn object(role: &str, slot: &str) -> &'static str {
             | "console_receive_queue"
             | "console_transmit_queue"
             | "console_irq"
-            | "output_bell",
+            | "output_bell"
+            | "vsock_receive_queue"
+            | "vsock_transmit_queue"
+            | "vsock_event_queue"
+            | "vsock_irq",
         ) => EVENTFD,
         ("io", "taps") => "/dev/net/tun",
         ("vcpu", "vcpu") | ("main" | "main_api", "vcpus") => "anon_inode:kvm-vcpu:",
@@ -48,14 +54,18 @@ fn object(role: &str, slot: &str) -> &'static str {
         ("io" | "api", "timer") => "anon_inode:[timerfd]",
         ("main" | "main_api", "counters") => "anon_inode:[perf_event]",
         ("main" | "main_api", "report") | ("io", "disks") => "/",
-        ("io" | "api", "epoll") => "anon_inode:[eventpoll]",
+        ("io" | "api", "epoll") | ("io", "vsock_epoll") => "anon_inode:[eventpoll]",
+        ("io", "vsock_socket" | "vsock_streams") => "socket:[",
         ("api", "listener") => "socket:",
         _ => panic!("slot {slot} of role {role} is new: say here what lies there"),
     }
 }
 
-/// The role of a thread, by its name.
-fn role(thread: &str) -> &str {
+/// The role of a thread, by its name and what was asked for.
+fn role<'name>(thread: &'name str, extra: &[&str]) -> &'name str {
+    if thread == "rf-io" && extra.contains(&"vsock_streams") {
+        return "io_vsock";
+    }
     thread
         .strip_prefix("rf-")
         .expect("a role's thread")
@@ -65,7 +75,9 @@ fn role(thread: &str) -> &str {
 /// The slots that a role must fill in a run with so many vCPUs; `extra`: the slots of what was asked for.
 fn slots_of(role: &str, vcpus: usize, extra: &[&str]) -> BTreeMap<i32, &'static str> {
     let policy = ALL.iter().find(|policy| policy.role == role).expect("every thread's role has a policy");
-    let mut slots: BTreeMap<i32, &'static str> = (0..=2).map(|number| (number, NULL)).collect();
+    // Without gaps where a thread makes descriptors.
+    let filled = if role == "io_vsock" { *io_vsock::slot::VSOCK_STREAMS.start() } else { 3 };
+    let mut slots: BTreeMap<i32, &'static str> = (0..filled).map(|number| (number, NULL)).collect();
     for slot in policy.slots {
         let count = match slot.name {
             "vcpus" => vcpus,
@@ -93,9 +105,8 @@ fn slots_of(role: &str, vcpus: usize, extra: &[&str]) -> BTreeMap<i32, &'static 
             {
                 0
             }
-            // As many as there are calls to count; `counters_are_...` looks at them.
-            // And as many connections as there are clients.
-            "counters" | "connections" => 0,
+            // As many as there are calls to count, where `counters_are_...` looks at them, as clients, and as streams.
+            "counters" | "connections" | "vsock_streams" => 0,
             "console_exit" if !kernel_has_pidfds_of_threads() => 0,
             _ => 1,
         };
@@ -117,7 +128,7 @@ fn kernel_has_pidfds_of_threads() -> bool {
 }
 
 fn assert_holds_its_slots(thread: &Thread, vcpus: usize, extra: &[&str]) {
-    assert_holds_slots_of(role(&thread.name), thread, vcpus, extra);
+    assert_holds_slots_of(role(&thread.name, extra), thread, vcpus, extra);
 }
 
 fn assert_holds_slots_of(role: &str, thread: &Thread, vcpus: usize, extra: &[&str]) {
@@ -220,7 +231,7 @@ fn with_an_api_its_thread_and_main_hold_their_slots_and_the_others_no_more_than_
     let run = spinning(2, &["--api-sock", socket.to_str().expect("the folder's name is text")]);
     let threads = own_threads(&run);
     for (name, thread) in &threads {
-        let role = if name == "rf-main" { "main_api" } else { role(name) };
+        let role = if name == "rf-main" { "main_api" } else { role(name, &[]) };
         assert_holds_slots_of(role, thread, 2, &[]);
     }
     let wires = [
@@ -237,6 +248,17 @@ fn with_an_api_its_thread_and_main_hold_their_slots_and_the_others_no_more_than_
     wait::until("the connection at its slot", || taken().filter(|is_socket| *is_socket));
     drop(client);
     wait::until("the slot to be free", || taken().is_none().then_some(()));
+}
+
+#[test]
+fn with_a_socket_device_ios_table_has_no_gap_below_the_streams() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let option = format!("3,{}/guest.sock", folder.path().display());
+    for tier in ["filter", "none"] {
+        let run = spinning(2, &["--vsock", &option, "--tier", tier]);
+        assert_all_hold_their_slots(&own_threads(&run), 2, &["timer", "vsock_streams"]);
+        std::fs::remove_file(folder.path().join("guest.sock")).expect("a run leaves its socket behind");
+    }
 }
 
 #[test]

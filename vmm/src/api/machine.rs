@@ -2,7 +2,7 @@
 
 use super::model::{
     ActionType, Balloon, BootSource, Configuration, Drive, Entropy, FirecrackerVersion, InstanceInfo,
-    MachineConfig, NetworkInterface, VmState,
+    MachineConfig, NetworkInterface, VmState, Vsock,
 };
 use super::request::Request;
 use super::response::{Fault, Response};
@@ -65,6 +65,7 @@ pub struct Machine {
     interfaces: Vec<NetworkInterface>,
     entropy: Option<Entropy>,
     balloon: Option<Balloon>,
+    vsock: Option<Vsock>,
 }
 
 /// When a request may be made.
@@ -109,13 +110,21 @@ impl Machine {
             interfaces: Vec::new(),
             entropy: None,
             balloon: None,
+            vsock: None,
         }
     }
 
     /// A machine with a whole configuration.
     pub fn configured(id: String, configuration: Configuration) -> Self {
-        let Configuration { boot_source, machine_config, drives, network_interfaces, entropy, balloon } =
-            configuration;
+        let Configuration {
+            boot_source,
+            machine_config,
+            drives,
+            network_interfaces,
+            entropy,
+            balloon,
+            vsock,
+        } = configuration;
         let config = machine_config.or(&MachineConfig::DEFAULT);
         Self {
             config,
@@ -124,6 +133,7 @@ impl Machine {
             interfaces: network_interfaces,
             entropy,
             balloon,
+            vsock,
             ..Self::new(id)
         }
     }
@@ -224,6 +234,7 @@ impl Machine {
             "network-interfaces": self.interfaces,
             "entropy": self.entropy,
             "balloon": self.balloon,
+            "vsock": self.vsock,
         }))
     }
 
@@ -238,6 +249,7 @@ impl Machine {
             network_interfaces: self.interfaces.clone(),
             entropy: self.entropy.clone(),
             balloon: self.balloon,
+            vsock: self.vsock.clone(),
         })
     }
 

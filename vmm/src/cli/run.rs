@@ -12,7 +12,7 @@ use super::socket::SocketArgs;
 use crate::api::Machine;
 use crate::api::http::Limits;
 use crate::api::machine::DEFAULT_ID;
-use crate::api::model::{BootSource, Configuration, Entropy, MachineConfig, RateLimiter};
+use crate::api::model::{BootSource, Configuration, Entropy, MachineConfig, RateLimiter, Vsock};
 use crate::machine::{Config, HugePages, Image, QuirkChoice};
 use crate::role::api::SocketError;
 use crate::role::devices::{BalloonConfig, Devices};
@@ -227,6 +227,7 @@ fn shown(args: &Args, from_file: &RunConfig, config: &Config) -> Configuration {
         network_interfaces: args.devices.named_interfaces(from_file),
         balloon: args.devices.balloon(from_file).map(BalloonConfig::to_model),
         entropy: entropy.map(|limits| Entropy { rate_limiter: RateLimiter::of(limits) }),
+        vsock: args.devices.vsock(from_file).cloned().map(Vsock::from),
     }
 }
 

@@ -9,7 +9,7 @@ use serde::de::Error as _;
 use crate::api::model::{Configuration, NetworkInterface};
 use crate::devices::virtio::Limits;
 use crate::machine::HugePages;
-use crate::role::devices::{BalloonConfig, DiskConfig, NetConfig};
+use crate::role::devices::{BalloonConfig, DiskConfig, NetConfig, VsockConfig};
 
 /// What a configuration file asks for.
 #[derive(Debug, Default)]
@@ -38,6 +38,8 @@ pub(super) struct RunConfig {
     pub entropy: Option<Limits>,
     /// `balloon`
     pub balloon: Option<BalloonConfig>,
+    /// `vsock`
+    pub vsock: Option<VsockConfig>,
 }
 
 /// The first disk is the kernel's root device.
@@ -107,8 +109,15 @@ impl RunConfig {
     /// # Errors
     /// What contradicts itself in it, in words.
     pub(super) fn of(configuration: Configuration) -> Result<Self, &'static str> {
-        let Configuration { boot_source, machine_config, mut drives, network_interfaces, entropy, balloon } =
-            configuration;
+        let Configuration {
+            boot_source,
+            machine_config,
+            mut drives,
+            network_interfaces,
+            entropy,
+            balloon,
+            vsock,
+        } = configuration;
         let roots = drives.iter().filter(|drive| drive.is_root_device);
         let root = only(roots.map(|drive| Root { read_only: drive.is_read_only }))?;
         // The kernel is told of it as /dev/vda.
@@ -126,6 +135,7 @@ impl RunConfig {
             interfaces: network_interfaces.into_iter().map(NetConfig::from).collect(),
             entropy: entropy.map(|entropy| entropy.rate_limiter.unwrap_or_default().into()),
             balloon: balloon.map(BalloonConfig::from),
+            vsock: vsock.map(VsockConfig::from),
         })
     }
 }
@@ -229,9 +239,22 @@ mod tests {
     }
 
     #[test]
+    fn a_socket_device_has_firecracker_s_names() {
+        let parse = |vsock: &str| {
+            RunConfig::parse(&format!(r#"{{"boot-source":{{"kernel_image_path":"x"}},"vsock":{vsock}}}"#))
+        };
+        let config = VsockConfig { cid: 3, path: "./v.sock".into() };
+        let written = r#"{"guest_cid":3,"uds_path":"./v.sock","vsock_id":"vsock0"}"#;
+        assert_eq!(parse(written).unwrap().vsock, Some(config));
+        assert_eq!(parse("null").unwrap().vsock, None);
+        let error = parse(r#"{"guest_cid":3}"#).unwrap_err().to_string();
+        assert!(error.contains("missing field `uds_path`"), "{error}");
+    }
+
+    #[test]
     fn a_member_that_is_not_there_yet_is_refused_by_name() {
-        let error = RunConfig::parse(r#"{"boot-source":{"kernel_image_path":"x"},"vsock":{}}"#).unwrap_err();
-        assert!(error.to_string().contains("unknown field `vsock`"), "{error}");
+        let error = RunConfig::parse(r#"{"boot-source":{"kernel_image_path":"x"},"pmem":[]}"#).unwrap_err();
+        assert!(error.to_string().contains("unknown field `pmem`"), "{error}");
     }
 
     #[test]

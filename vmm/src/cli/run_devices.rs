@@ -7,7 +7,8 @@ use crate::api::model::NetworkInterface;
 use crate::devices::virtio::Limits;
 use crate::machine::layout::MAX_VIRTIO;
 use crate::role::devices::{
-    BalloonConfig, BalloonError, Devices, Disk, DiskConfig, DiskError, Interface, NetConfig, NetError,
+    BalloonConfig, BalloonError, Devices, Disk, DiskConfig, DiskError, Interface, NetConfig, NetError, Vsock,
+    VsockConfig, VsockError,
 };
 
 /// Options about devices.
@@ -40,6 +41,11 @@ pub(super) struct DeviceArgs {
     /// Give the guest a keyboard, on which Ctrl-A d presses Ctrl-Alt-Del
     #[arg(long)]
     pub(super) keyboard: bool,
+    /// Give the guest a socket device (virtio-vsock) with this address, from 3 on, and the host's end as a Unix socket. To
+    /// reach port P of the guest, connect to it and write "CONNECT P" and a new line; the guest reaches port P of the host at
+    /// a socket of the same path with _P after it
+    #[arg(long, value_name = "CID,SOCKET", value_parser = VsockConfig::from_text)]
+    vsock: Option<VsockConfig>,
 }
 
 /// Where a guest's user sits.
@@ -74,6 +80,9 @@ pub enum Error {
     /// The balloon.
     #[error(transparent)]
     Balloon(#[from] BalloonError),
+    /// The socket device.
+    #[error(transparent)]
+    Vsock(#[from] VsockError),
     /// More devices than a guest can have.
     #[error(
         "a guest has at most {MAX_VIRTIO} virtio devices here, not {count}: leave some out, or put several disks into \
@@ -96,11 +105,9 @@ impl DeviceArgs {
         let interfaces = [&from_file.interfaces[..], &self.interfaces].concat();
         let console = self.console == ConsoleKind::Virtio;
         let balloon = self.balloon(from_file);
-        let count = configs.len()
-            + interfaces.len()
-            + usize::from(entropy.is_some())
-            + usize::from(balloon.is_some())
-            + usize::from(console);
+        let vsock = self.vsock(from_file);
+        let others = [entropy.is_some(), balloon.is_some(), console, vsock.is_some()];
+        let count = configs.len() + interfaces.len() + others.into_iter().filter(|there| *there).count();
         if count > MAX_VIRTIO.into() {
             return Err(Error::Count { count });
         }
@@ -111,7 +118,9 @@ impl DeviceArgs {
             .zip(&opened)
             .filter(|(_, opened)| opened.made)
             .for_each(|(config, _)| tell_of_made(config));
-        Ok(Devices { entropy, balloon, console, disks, interfaces: opened })
+        // Last, since it leaves a file behind.
+        let vsock = vsock.map(Vsock::open).transpose()?;
+        Ok(Devices { entropy, balloon, console, disks, interfaces: opened, vsock })
     }
 
     /// The disks of the file, then those of the command line.
@@ -129,6 +138,11 @@ impl DeviceArgs {
         let given = (first..).zip(&self.interfaces);
         let named = given.map(|(index, interface)| interface.to_named(format!("net{index}")));
         from_file.named_interfaces.iter().cloned().chain(named).collect()
+    }
+
+    /// The socket device: the command line's, or else the file's.
+    pub(super) fn vsock<'a>(&'a self, from_file: &'a RunConfig) -> Option<&'a VsockConfig> {
+        self.vsock.as_ref().or(from_file.vsock.as_ref())
     }
 
     /// The balloon.

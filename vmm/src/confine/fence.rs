@@ -2,13 +2,14 @@
 
 use std::marker::PhantomData;
 use std::os::fd::RawFd;
+use std::path::Path;
 
 use seccomp_policies::embed::Embedded;
 
 use super::bell::Slot;
 use super::install::{self, Fencing, Hold};
 use super::record::{Farewell, Phase, Record};
-use super::{futex, reserve, sigsys, table};
+use super::{futex, reserve, root, sigsys, table};
 
 /// A thread role: a name for its policy at the level of types.
 pub trait Role {
@@ -44,6 +45,9 @@ pub enum Error {
     /// It did not get its table.
     #[error(transparent)]
     Table(#[from] table::Error),
+    /// It did not get its root folder.
+    #[error(transparent)]
+    Root(#[from] root::Error),
     /// It did not get its filter.
     #[error(transparent)]
     Install(#[from] install::Error),
@@ -91,6 +95,23 @@ impl<R: Role> Slotted<R> {
     /// The descriptor at a slot of this thread's table.
     pub fn slot(&self, number: RawFd) -> Slot {
         Slot::placed(number)
+    }
+
+    /// Fills every free number below `first` with `/dev/null`, so that descriptors which the thread makes in its loop lie
+    /// from there on, and none can pass for a slot that this run does not use.
+    ///
+    /// # Errors
+    /// [`table::Error::Call`]
+    pub fn fill_below(&self, first: RawFd) -> Result<(), Error> {
+        Ok(table::fill_below(first)?)
+    }
+
+    /// Lets the thread see this folder alone as its files, where the process may do that; false where it may not.
+    ///
+    /// # Errors
+    /// [`root::Error`]
+    pub fn enter(&self, folder: &Path) -> Result<bool, Error> {
+        Ok(root::enter(folder)?)
     }
 
     /// Installs the role's filter. The last call for which the thread needs no rule.

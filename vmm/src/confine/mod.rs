@@ -14,6 +14,7 @@ pub mod panic;
 pub mod provoke;
 pub mod record;
 pub mod reserve;
+pub mod root;
 pub mod signals;
 pub mod sigsys;
 pub mod table;

@@ -128,6 +128,24 @@ fn fill_standard(placements: &[Placement]) -> Result<(), Error> {
     Ok(())
 }
 
+/// Puts `/dev/null` at every number below `first` that is free in the calling thread's table.
+///
+/// # Errors
+/// [`Error::Call`]
+pub fn fill_below(first: RawFd) -> Result<(), Error> {
+    let open =
+        || call(OPEN_NULL, rustix::fs::open("/dev/null", OFlags::RDWR | OFlags::CLOEXEC, Mode::empty()));
+    // The kernel gives the lowest number that is free, so the first from `first` on is the sign that none is left below.
+    loop {
+        let null = open()?;
+        if null.as_raw_fd() >= first {
+            return Ok(());
+        }
+        // The table owns it from here on.
+        std::mem::forget(null);
+    }
+}
+
 fn place(descriptor: &OwnedFd, slot: RawFd) -> Result<(), Error> {
     // SAFETY: dup3 takes integers; what it closes at `slot` is /dev/null or nothing, and has no owner.
     match unsafe { libc::dup3(descriptor.as_raw_fd(), slot, libc::O_CLOEXEC) } {
@@ -276,6 +294,18 @@ mod tests {
             assert_eq!(open_numbers(), [0, 1, 2]);
         });
         assert_eq!(count_of(number), 3);
+    }
+
+    #[test]
+    fn a_filled_table_has_no_free_number_below_the_first() {
+        let numbers = in_thread(|| {
+            // SAFETY: this thread holds no other descriptor.
+            unsafe { take_own(&[Placement { from: eventfd_number(7), slot: 9 }]) }.unwrap();
+            fill_below(20).unwrap();
+            let next = eventfd_number(0);
+            (open_numbers(), next, count_of(9))
+        });
+        assert_eq!(numbers, ((0..=20).collect(), 20, 7));
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Balloon, BootSource, Drive, Entropy, MachineConfig, NetworkInterface};
+use super::{Balloon, BootSource, Drive, Entropy, MachineConfig, NetworkInterface, Vsock};
 
 /// What a configuration file holds.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -24,4 +24,6 @@ pub struct Configuration {
     pub entropy: Option<Entropy>,
     /// The memory balloon.
     pub balloon: Option<Balloon>,
+    /// Streams between guest and host.
+    pub vsock: Option<Vsock>,
 }

@@ -12,6 +12,7 @@ mod machine_config;
 mod network_interface;
 mod rate_limiter;
 mod vm;
+mod vsock;
 
 pub use action::{Action, ActionType};
 pub use balloon::Balloon;
@@ -24,3 +25,4 @@ pub use machine_config::{CpuTemplate, HugePagesName, MachineConfig};
 pub use network_interface::NetworkInterface;
 pub use rate_limiter::{RateLimiter, TokenBucket};
 pub use vm::{Vm, VmState};
+pub use vsock::Vsock;

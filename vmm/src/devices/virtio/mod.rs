@@ -18,6 +18,7 @@ pub mod rng;
 #[cfg(test)]
 pub(crate) mod test_driver;
 pub mod transport;
+pub mod vsock;
 pub mod window;
 
 pub use configuration::Configuration;

@@ -4,6 +4,7 @@
 mod balloon;
 mod disk;
 mod net;
+mod vsock;
 
 use std::io;
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
@@ -15,9 +16,12 @@ use vmm_sys_util::eventfd::EventFd;
 pub use self::balloon::{BalloonConfig, Error as BalloonError, TextError as BalloonTextError};
 pub use self::disk::{Disk, DiskConfig, Error as DiskError, TextError};
 pub use self::net::{Error as NetError, Interface, NetConfig, NetTextError};
+pub use self::vsock::{Error as VsockError, TextError as VsockTextError, Vsock, VsockConfig};
 use super::io::{DeviceDescriptors, Kind};
 use crate::devices::virtio::balloon::Statistics;
-use crate::devices::virtio::{Configuration, Identity, Limits, Transport, Windows, console, register, rng};
+use crate::devices::virtio::{
+    Configuration, Identity, Limits, Transport, Windows, console, register, rng, vsock as socket,
+};
 use crate::machine::layout;
 
 /// Which devices the guest gets.
@@ -33,16 +37,15 @@ pub struct Devices {
     pub disks: Vec<Disk>,
     /// Network interfaces, likewise.
     pub interfaces: Vec<Interface>,
+    /// Streams between guest and host.
+    pub vsock: Option<Vsock>,
 }
 
 impl Devices {
     /// How many they are.
     pub fn count(&self) -> usize {
-        self.disks.len()
-            + self.interfaces.len()
-            + usize::from(self.entropy.is_some())
-            + usize::from(self.balloon.is_some())
-            + usize::from(self.console)
+        let others = [self.entropy.is_some(), self.balloon.is_some(), self.console, self.vsock.is_some()];
+        self.disks.len() + self.interfaces.len() + others.into_iter().filter(|there| *there).count()
     }
 }
 
@@ -79,6 +82,7 @@ pub struct Wiring {
     /// What owns the descriptors that the devices name.
     _disks: Vec<Disk>,
     _interfaces: Vec<Interface>,
+    _vsock: Option<Vsock>,
 }
 
 impl Wiring {
@@ -87,7 +91,7 @@ impl Wiring {
     /// # Errors
     /// See [`Error`].
     pub fn new(
-        Devices { entropy, balloon, console, disks, interfaces }: Devices,
+        Devices { entropy, balloon, console, disks, interfaces, vsock }: Devices,
         vm: &VmFd,
     ) -> Result<Self, Error> {
         let of_disk = |(index, disk): (u8, &Disk)| {
@@ -110,20 +114,20 @@ impl Wiring {
             (properties.identity(), properties.configuration(), Kind::Balloon { queues, statistics })
         };
         let of_console = console.then(|| (console::IDENTITY, Configuration::new(vec![0; 12]), Kind::Console));
+        let of_vsock = |vsock: &Vsock| {
+            let space = Configuration::new(socket::configuration(vsock.cid).to_vec());
+            (socket::IDENTITY, space, vsock.kind())
+        };
+        let others = entropy.map(of_entropy).into_iter().chain(balloon.map(of_balloon));
+        let others = others.chain(of_console).chain(vsock.as_ref().map(of_vsock));
         let devices = (0..layout::MAX_VIRTIO)
-            .zip(
-                disks_of
-                    .chain(interfaces_of)
-                    .chain(entropy.map(of_entropy))
-                    .chain(balloon.map(of_balloon))
-                    .chain(of_console),
-            )
+            .zip(disks_of.chain(interfaces_of).chain(others))
             .map(|(place, (identity, configuration, kind))| {
                 Wired::new(Transport::new(identity, configuration), kind, place, vm)
             })
             .collect::<Result<Vec<_>, _>>()?;
         let timer = (!devices.is_empty()).then(timer).transpose()?;
-        Ok(Self { devices, timer, _disks: disks, _interfaces: interfaces })
+        Ok(Self { devices, timer, _disks: disks, _interfaces: interfaces, _vsock: vsock })
     }
 
     /// The registers, where the guest finds them.

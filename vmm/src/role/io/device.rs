@@ -1,6 +1,7 @@
 //! The devices that the thread takes with it.
 
 use std::os::fd::RawFd;
+use std::path::Path;
 use std::rc::Rc;
 
 use vm_memory::GuestMemoryMmap;
@@ -11,15 +12,19 @@ use super::pages::HostPages;
 use super::tap::Tap;
 use super::terminal::{Terminal, Waiting};
 use super::timer;
-use crate::confine::Slot;
+use super::vsock::{STREAMS, UnixSockets};
+use super::vsock_address::Address;
 use crate::confine::table::Placement;
+use crate::confine::{Role, Slot, Slotted, fence};
 use crate::devices::virtio::balloon::{Balloon, Statistics};
 use crate::devices::virtio::block::{Block, Properties};
 use crate::devices::virtio::console::Console;
 use crate::devices::virtio::net::{Net, Rates};
 use crate::devices::virtio::rng::Entropy;
+use crate::devices::virtio::vsock::Vsock;
 use crate::devices::virtio::{Limiter, Limits, Transport};
 use crate::role::policies::io::slot;
+use crate::role::policies::io_vsock::slot as stream_slot;
 use crate::role::shared::Shared;
 
 /// A device, with numbers in its parent's table.
@@ -72,6 +77,17 @@ pub enum Kind {
         /// How much it does in a time.
         rates: Rates,
     },
+    /// The socket device.
+    Vsock {
+        /// The guest's address.
+        cid: u32,
+        /// The listening socket.
+        socket: RawFd,
+        /// What its streams are to be listened to by.
+        epoll: RawFd,
+        /// The listening socket's path, from the root.
+        path: &'static Path,
+    },
 }
 
 /// What devices meet in this thread.
@@ -86,31 +102,32 @@ pub(super) struct Surroundings {
 struct Places {
     queues: Vec<RawFd>,
     interrupt: RawFd,
-    file: Option<(RawFd, RawFd)>,
+    /// Those beside its queues and its line: from where, to where.
+    others: Vec<(RawFd, RawFd)>,
 }
 
 impl DeviceDescriptors {
     fn places(&self) -> Places {
         match self.kind {
             Kind::Entropy { .. } => {
-                Places { queues: vec![slot::ENTROPY_QUEUE], interrupt: slot::ENTROPY_IRQ, file: None }
+                Places { queues: vec![slot::ENTROPY_QUEUE], interrupt: slot::ENTROPY_IRQ, others: Vec::new() }
             }
             Kind::Balloon { queues, .. } => Places {
                 queues: slot::BALLOON_QUEUES.take(queues).collect(),
                 interrupt: slot::BALLOON_IRQ,
-                file: None,
+                others: Vec::new(),
             },
             Kind::Console => Places {
                 queues: vec![slot::CONSOLE_RECEIVE_QUEUE, slot::CONSOLE_TRANSMIT_QUEUE],
                 interrupt: slot::CONSOLE_IRQ,
-                file: None,
+                others: Vec::new(),
             },
             Kind::Disk { index, file, .. } => {
                 let index = RawFd::from(index);
                 Places {
                     queues: vec![slot::DISK_QUEUES.start() + index],
                     interrupt: slot::DISK_IRQS.start() + index,
-                    file: Some((file, slot::DISKS.start() + index)),
+                    others: vec![(file, slot::DISKS.start() + index)],
                 }
             }
             Kind::Net { index, tap, .. } => {
@@ -121,17 +138,48 @@ impl DeviceDescriptors {
                         slot::NET_TRANSMIT_QUEUES.start() + index,
                     ],
                     interrupt: slot::NET_IRQS.start() + index,
-                    file: Some((tap, slot::TAPS.start() + index)),
+                    others: vec![(tap, slot::TAPS.start() + index)],
                 }
             }
+            Kind::Vsock { socket, epoll, .. } => Places {
+                queues: vec![
+                    stream_slot::VSOCK_RECEIVE_QUEUE,
+                    stream_slot::VSOCK_TRANSMIT_QUEUE,
+                    stream_slot::VSOCK_EVENT_QUEUE,
+                ],
+                interrupt: stream_slot::VSOCK_IRQ,
+                others: vec![(socket, stream_slot::VSOCK_SOCKET), (epoll, stream_slot::VSOCK_EPOLL)],
+            },
         }
+    }
+
+    /// Whether the device makes descriptors in its thread's loop, by a policy of its own.
+    pub(super) fn has_streams(&self) -> bool {
+        matches!(self.kind, Kind::Vsock { .. })
+    }
+
+    /// What the device needs of its thread before that is fenced, when it has its table.
+    ///
+    /// # Errors
+    /// See [`fence::Error`].
+    pub(super) fn prepare<R: Role>(&mut self, slotted: &Slotted<R>) -> Result<(), fence::Error> {
+        let Kind::Vsock { path, .. } = &mut self.kind else { return Ok(()) };
+        slotted.fill_below(*stream_slot::VSOCK_STREAMS.start())?;
+        // Which path is connected to, no filter sees. Where the thread may have a root of its own, there are no paths but
+        // those in the folder of its socket.
+        if let (Some(folder), Some(name)) = (path.parent(), path.file_name())
+            && slotted.enter(folder)?
+        {
+            *path = Box::leak(Path::new("/").join(name).into_boxed_path());
+        }
+        Ok(())
     }
 
     /// Which descriptor goes where.
     pub(super) fn placements(&self) -> impl Iterator<Item = Placement> {
-        let Places { queues, interrupt, file } = self.places();
+        let Places { queues, interrupt, others } = self.places();
         let queues = self.queues.iter().copied().zip(queues);
-        let others = [(self.interrupt, interrupt)].into_iter().chain(file);
+        let others = [(self.interrupt, interrupt)].into_iter().chain(others);
         queues.chain(others).map(|(from, slot)| Placement { from, slot })
     }
 
@@ -154,6 +202,11 @@ impl DeviceDescriptors {
             Kind::Net { index, rates, .. } => {
                 let tap = Tap(slot(slot::TAPS.start() + RawFd::from(index)));
                 Box::new(Net::new(tap, &rates, timer::clock))
+            }
+            Kind::Vsock { cid, path, .. } => {
+                let (socket, epoll) = (slot(stream_slot::VSOCK_SOCKET), slot(stream_slot::VSOCK_EPOLL));
+                let sockets = UnixSockets::new(socket, epoll, Address::new(path));
+                Box::new(Vsock::new(cid, sockets, STREAMS))
             }
         };
         let kicks = queues.into_iter().map(&slot);

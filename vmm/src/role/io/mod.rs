@@ -10,9 +10,12 @@ mod pages;
 mod tap;
 mod terminal;
 mod timer;
+mod vsock;
+mod vsock_address;
 
 use self::device::Surroundings;
 pub use self::device::{DeviceDescriptors, Kind};
+pub use self::vsock_address::LONGEST_PATH;
 
 use std::convert::Infallible;
 use std::os::fd::RawFd;
@@ -25,7 +28,8 @@ use vmm_sys_util::epoll::EventSet;
 use self::attached::{Attached, Rest};
 use self::input::Input;
 use self::timer::Timer;
-use super::policies::io::{POLICY, slot};
+use super::policies::io::slot;
+use super::policies::{io, io_vsock};
 use super::shared::Shared;
 use crate::confine::table::Placement;
 use crate::confine::thread::{self, Failure, Started};
@@ -36,7 +40,15 @@ use crate::confine::{Farewell, Fenced, Fencing, Role, Slot, Unfenced, futex};
 pub struct Io;
 
 impl Role for Io {
-    const POLICY: &'static Embedded = &POLICY;
+    const POLICY: &'static Embedded = &io::POLICY;
+}
+
+/// The role with a socket device, whose policy knows sockets; no other run has it.
+#[derive(Debug)]
+pub struct IoVsock;
+
+impl Role for IoVsock {
+    const POLICY: &'static Embedded = &io_vsock::POLICY;
 }
 
 /// What the thread takes with it: numbers in its parent's table.
@@ -78,11 +90,27 @@ pub struct Work {
 /// # Errors
 /// [`thread::Error::Spawn`]
 pub fn start(fencing: Fencing, descriptors: Descriptors, work: Work) -> Result<Started, thread::Error> {
-    let body = move |unfenced| become_io(unfenced, descriptors, &work);
-    thread::start::<Io>("rf-io".into(), fencing, body)
+    if work.devices.iter().any(DeviceDescriptors::has_streams) {
+        start_as::<IoVsock>(fencing, descriptors, work)
+    } else {
+        start_as::<Io>(fencing, descriptors, work)
+    }
 }
 
-fn become_io(unfenced: Unfenced<Io>, descriptors: Descriptors, work: &Work) -> Result<Infallible, Failure> {
+fn start_as<R: Role>(
+    fencing: Fencing,
+    descriptors: Descriptors,
+    work: Work,
+) -> Result<Started, thread::Error> {
+    let body = move |unfenced| become_io::<R>(unfenced, descriptors, work);
+    thread::start::<R>("rf-io".into(), fencing, body)
+}
+
+fn become_io<R: Role>(
+    unfenced: Unfenced<R>,
+    descriptors: Descriptors,
+    mut work: Work,
+) -> Result<Infallible, Failure> {
     let mut placements = vec![
         Placement { from: descriptors.stdin, slot: slot::STDIN },
         Placement { from: descriptors.room, slot: slot::ROOM },
@@ -100,12 +128,15 @@ fn become_io(unfenced: Unfenced<Io>, descriptors: Descriptors, work: &Work) -> R
     let mut events = EventManager::new()?;
     // The event manager made its epoll descriptor at the lowest free number.
     slotted.assert_open(slot::EPOLL)?;
-    events.add_subscriber(Loop::new(work, keyboard.is_some(), |number| slotted.slot(number)));
+    for device in &mut work.devices {
+        device.prepare(&slotted)?;
+    }
+    events.add_subscriber(Loop::new(&work, keyboard.is_some(), |number| slotted.slot(number)));
     let fenced = slotted.fence()?;
     run(&fenced, events)
 }
 
-fn run(_fenced: &Fenced<Io>, mut events: EventManager<Loop>) -> ! {
+fn run<R: Role>(_fenced: &Fenced<R>, mut events: EventManager<Loop>) -> ! {
     loop {
         // EINTR comes back as no event; any other error would come again for ever, so it ends the run.
         if let Err(error) = events.run() {
