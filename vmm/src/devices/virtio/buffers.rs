@@ -5,7 +5,8 @@ use vm_memory::{Address as _, Bytes as _, GuestAddress, GuestMemoryMmap};
 
 use super::device::Broken;
 
-/// The most buffers of a chain: no queue here is longer, and none offers indirect descriptors.
+/// The most buffers of a chain: no queue here is longer, and no chain is longer than its queue, by a table of descriptors or
+/// without (section 2.7.5.3.1).
 const MOST: usize = 256;
 
 /// One side of a chain, from the first byte that was not taken yet.
