@@ -59,8 +59,9 @@ impl Head {
             method: request.method.unwrap_or_default().to_owned(),
             path: request.path.unwrap_or_default().to_owned(),
             body: 0,
-            // RFC 9112 section 9.3.
-            keep_alive: minor == 1,
+            // For HTTP/1.0 as well: RFC 9112 section 9.3 would close, but Firecracker goes on, and clients rely on
+            // that. Every answer has a length of its own, so nobody has to wait for the connection's end.
+            keep_alive: true,
             expects_continue: false,
         };
         let mut length = None;
@@ -90,13 +91,8 @@ impl Head {
     }
 
     fn heed_connection(&mut self, value: &[u8]) {
-        for option in value.split(|&byte| byte == b',').map(<[u8]>::trim_ascii) {
-            if option.eq_ignore_ascii_case(b"close") {
-                self.keep_alive = false;
-                return;
-            }
-            self.keep_alive |= option.eq_ignore_ascii_case(b"keep-alive");
-        }
+        let mut options = value.split(|&byte| byte == b',').map(<[u8]>::trim_ascii);
+        self.keep_alive &= !options.any(|option| option.eq_ignore_ascii_case(b"close"));
     }
 }
 
@@ -127,8 +123,9 @@ mod tests {
         let goes_on = |text: &str| head(text).unwrap().keep_alive;
         assert!(goes_on("GET / HTTP/1.1\r\n\r\n"));
         assert!(!goes_on("GET / HTTP/1.1\r\nConnection: x, Close\r\n\r\n"));
-        assert!(!goes_on("GET / HTTP/1.0\r\n\r\n"));
-        assert!(goes_on("GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n"));
+        assert!(goes_on("GET / HTTP/1.0\r\n\r\n"));
+        assert!(!goes_on("GET / HTTP/1.0\r\nConnection: close\r\n\r\n"));
+        assert!(!goes_on("GET / HTTP/1.1\r\nConnection: close\r\nConnection: keep-alive\r\n\r\n"));
     }
 
     #[test]
