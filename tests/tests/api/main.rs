@@ -3,6 +3,7 @@
 
 mod command_line;
 mod curl;
+mod devices;
 mod document;
 mod hostile;
 mod life;

@@ -44,6 +44,14 @@ pub enum Order {
     Drive(Drive),
     /// See that it can be opened, then [`Machine::set_interface`].
     Interface(NetworkInterface),
+    /// See that its socket can be made, then [`Machine::set_vsock`].
+    Vsock(Vsock),
+    /// Have the guest give so many MiB.
+    Inflate(u32),
+    /// Answer with what the guest tells of its memory.
+    BalloonStatistics,
+    /// Ask for that every so many seconds.
+    BalloonInterval(u16),
     /// Start the machine with this configuration, then [`Machine::set_state`].
     Start(Box<Configuration>),
     /// Press Ctrl, Alt and Del on the guest's keyboard.
@@ -89,12 +97,16 @@ fn when(request: &Request) -> When {
         | Request::PutDrive(_)
         | Request::PutNetworkInterface(_)
         | Request::PutEntropy(_)
+        | Request::PutVsock(_)
         | Request::PutBalloon(_) => When::BeforeStart,
         Request::PutAction(action) => match action.action_type {
             ActionType::InstanceStart => When::BeforeStart,
             ActionType::SendCtrlAltDel | ActionType::FlushMetrics => When::AfterStart,
         },
-        Request::PatchVm(_) => When::AfterStart,
+        Request::PatchBalloon(_)
+        | Request::GetBalloonStatistics
+        | Request::PatchBalloonStatistics(_)
+        | Request::PatchVm(_) => When::AfterStart,
     }
 }
 
@@ -181,10 +193,14 @@ impl Machine {
                 self.balloon = Some(balloon);
                 Order::Answer(Response::DONE)
             }
-            Request::GetBalloon => {
-                let none = || Fault::new("no balloon is configured: PUT /balloon makes one");
-                answer(self.balloon.as_ref().ok_or_else(none)?)
+            Request::GetBalloon => answer(self.balloon()?),
+            Request::PatchBalloon(update) => self.inflate(update.amount_mib)?,
+            Request::GetBalloonStatistics => {
+                self.statistics_interval()?;
+                Order::BalloonStatistics
             }
+            Request::PatchBalloonStatistics(update) => self.ask_every(update.stats_polling_interval_s)?,
+            Request::PutVsock(vsock) => Order::Vsock(vsock),
             Request::PutAction(action) => match action.action_type {
                 ActionType::InstanceStart => Order::Start(Box::new(self.configuration()?)),
                 ActionType::SendCtrlAltDel => Order::CtrlAltDel,
@@ -253,6 +269,45 @@ impl Machine {
         })
     }
 
+    fn balloon(&mut self) -> Result<&mut Balloon, Fault> {
+        let none = || Fault::new("no balloon is configured: PUT /balloon makes one before the start");
+        self.balloon.as_mut().ok_or_else(none)
+    }
+
+    fn inflate(&mut self, mib: u32) -> Result<Order, Fault> {
+        let memory_mib = self.config.mem_size_mib.unwrap_or_default();
+        let balloon = self.balloon()?;
+        if mib > memory_mib {
+            return Err(Fault::new(format_args!(
+                "a balloon of {mib} MiB is larger than the guest's memory of {memory_mib} MiB"
+            )));
+        }
+        balloon.amount_mib = mib;
+        Ok(Order::Inflate(mib))
+    }
+
+    /// The queue for statistics is there from the start, or never.
+    fn statistics_interval(&mut self) -> Result<&mut u16, Fault> {
+        let interval = &mut self.balloon()?.stats_polling_interval_s;
+        if *interval == 0 {
+            return Err(Fault::new(
+                "the balloon has no statistics: stats_polling_interval_s of PUT /balloon gives it some, before the start",
+            ));
+        }
+        Ok(interval)
+    }
+
+    fn ask_every(&mut self, seconds: u16) -> Result<Order, Fault> {
+        let interval = self.statistics_interval()?;
+        if seconds == 0 {
+            return Err(Fault::new(
+                "statistics cannot be switched off after the start; name a longer interval",
+            ));
+        }
+        *interval = seconds;
+        Ok(Order::BalloonInterval(seconds))
+    }
+
     fn check_drive(&self, drive: Drive) -> Result<Order, Fault> {
         let others = self.drives.iter().filter(|other| other.drive_id != drive.drive_id);
         if let Some(root) = others.filter(|other| other.is_root_device).find(|_| drive.is_root_device) {
@@ -283,6 +338,11 @@ impl Machine {
             Some(other) => *other = interface,
             None => self.interfaces.push(interface),
         }
+    }
+
+    /// The socket device, the one there is.
+    pub fn set_vsock(&mut self, vsock: Vsock) {
+        self.vsock = Some(vsock);
     }
 
     /// It was started, paused or resumed.
@@ -317,8 +377,36 @@ mod tests {
             initrd_path: None,
             boot_args: None,
         });
+        let (deflate_on_oom, free_page_reporting) = (true, false);
+        let stats_polling_interval_s = 1;
+        machine.balloon =
+            Some(Balloon { amount_mib: 1, deflate_on_oom, stats_polling_interval_s, free_page_reporting });
         machine.set_state(state);
         machine
+    }
+
+    #[test]
+    fn a_balloon_grows_up_to_the_memory_and_keeps_or_lacks_its_statistics() {
+        let mut running = machine(State::Running);
+        let mut take = |line| running.take(request(line)).map_err(|fault| fault.to_string());
+        assert_eq!(take(r#"PATCH /balloon {"amount_mib":128}"#), Ok(Order::Inflate(128)));
+        let larger = take(r#"PATCH /balloon {"amount_mib":129}"#).unwrap_err();
+        assert!(larger.contains("larger than the guest's memory of 128 MiB"), "{larger}");
+        let Ok(Order::Answer(answer)) = take("GET /balloon") else { panic!("no answer") };
+        assert!(answer.body.starts_with(r#"{"amount_mib":128,"#), "{}", answer.body);
+        let interval = r#"PATCH /balloon/statistics {"stats_polling_interval_s":7}"#;
+        assert_eq!(take(interval), Ok(Order::BalloonInterval(7)));
+        assert!(take(&interval.replace('7', "0")).unwrap_err().contains("cannot be switched off"));
+        if let Some(balloon) = &mut running.balloon {
+            balloon.stats_polling_interval_s = 0;
+        }
+        for line in ["GET /balloon/statistics", interval] {
+            let fault = running.take(request(line)).unwrap_err().to_string();
+            assert!(fault.contains("has no statistics"), "{fault}");
+        }
+        running.balloon = None;
+        let fault = running.take(request(r#"PATCH /balloon {"amount_mib":1}"#)).unwrap_err().to_string();
+        assert!(fault.contains("no balloon is configured"), "{fault}");
     }
 
     /// Each request, and in which of the states it may be made.
@@ -338,6 +426,10 @@ mod tests {
             ),
             (r#"PUT /network-interfaces/n {"iface_id":"n","host_dev_name":"tap0"}"#, [true, false, false]),
             (r#"PUT /balloon {"amount_mib":1,"deflate_on_oom":true}"#, [true, false, false]),
+            (r#"PATCH /balloon {"amount_mib":2}"#, [false, true, true]),
+            ("GET /balloon/statistics", [false, true, true]),
+            (r#"PATCH /balloon/statistics {"stats_polling_interval_s":2}"#, [false, true, true]),
+            (r#"PUT /vsock {"guest_cid":3,"uds_path":"v"}"#, [true, false, false]),
             ("PUT /entropy {}", [true, false, false]),
             (r#"PUT /actions {"action_type":"InstanceStart"}"#, [true, false, false]),
             (r#"PUT /actions {"action_type":"SendCtrlAltDel"}"#, [false, true, true]),

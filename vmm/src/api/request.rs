@@ -3,7 +3,10 @@
 use serde::de::DeserializeOwned;
 
 use super::http::Message;
-use super::model::{Action, Balloon, BootSource, Drive, Entropy, MachineConfig, NetworkInterface, Vm};
+use super::model::{
+    Action, Balloon, BalloonStatisticsUpdate, BalloonUpdate, BootSource, Drive, Entropy, MachineConfig,
+    NetworkInterface, Vm, Vsock,
+};
 use super::response::Fault;
 
 /// What a client asks for. Its form is in order; whether it may be asked now, [`super::Machine`] says.
@@ -31,6 +34,14 @@ pub enum Request {
     GetBalloon,
     /// `PUT /balloon`
     PutBalloon(Balloon),
+    /// `PATCH /balloon`
+    PatchBalloon(BalloonUpdate),
+    /// `GET /balloon/statistics`
+    GetBalloonStatistics,
+    /// `PATCH /balloon/statistics`
+    PatchBalloonStatistics(BalloonStatisticsUpdate),
+    /// `PUT /vsock`
+    PutVsock(Vsock),
     /// `PUT /entropy`
     PutEntropy(Entropy),
     /// `PUT /actions`
@@ -114,18 +125,18 @@ pub const ROUTES: &[Route] = &[
     put("/network-interfaces/{iface_id}", network_interface),
     get("/balloon", || Request::GetBalloon),
     put("/balloon", |_, body| json(body).map(Request::PutBalloon)),
+    patch("/balloon", |_, body| json(body).map(Request::PatchBalloon)),
+    get("/balloon/statistics", || Request::GetBalloonStatistics),
+    patch("/balloon/statistics", |_, body| json(body).map(Request::PatchBalloonStatistics)),
+    put("/vsock", |_, body| json(body).map(Request::PutVsock)),
     put("/entropy", |_, body| json(body).map(Request::PutEntropy)),
     put("/actions", |_, body| json(body).map(Request::PutAction)),
     patch("/vm", |_, body| json(body).map(Request::PatchVm)),
     absent(Method::Patch, "/drives/{drive_id}", "changing a drive"),
     absent(Method::Patch, "/network-interfaces/{iface_id}", "changing a network interface"),
-    absent(Method::Put, "/vsock", "a vsock device"),
-    absent(Method::Patch, "/balloon", BALLOON),
-    absent(Method::Get, "/balloon/statistics", BALLOON),
-    absent(Method::Patch, "/balloon/statistics", BALLOON),
-    absent(Method::Patch, "/balloon/hinting/start", BALLOON),
-    absent(Method::Get, "/balloon/hinting/status", BALLOON),
-    absent(Method::Patch, "/balloon/hinting/stop", BALLOON),
+    absent(Method::Patch, "/balloon/hinting/start", HINTING),
+    absent(Method::Get, "/balloon/hinting/status", HINTING),
+    absent(Method::Patch, "/balloon/hinting/stop", HINTING),
     absent(Method::Put, "/serial", "another output of the serial port than standard output"),
     absent(Method::Put, "/logger", "a log"),
     absent(Method::Put, "/metrics", "metrics"),
@@ -143,7 +154,7 @@ pub const ROUTES: &[Route] = &[
     absent(Method::Patch, "/hotplug/memory", HOTPLUG),
 ];
 
-const BALLOON: &str = "changing a balloon, or asking for what the guest tells by it,";
+const HINTING: &str = "free page hinting, beside free page reporting,";
 const SNAPSHOTS: &str = "snapshots";
 const MMDS: &str = "the metadata service (MMDS)";
 const HOTPLUG: &str = "memory hotplug";

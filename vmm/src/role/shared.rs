@@ -10,6 +10,7 @@ use crate::confine::futex;
 use crate::devices::output::Output;
 use crate::devices::ports::Ports;
 use crate::devices::virtio::Windows;
+use crate::devices::virtio::balloon::Handle;
 use crate::machine::exit::End;
 
 /// The guest's serial output on its way to the console thread. A process runs one guest.
@@ -176,6 +177,8 @@ pub struct Shared {
     pub ports: Ports,
     /// The devices that it meets in memory.
     pub windows: Windows,
+    /// The memory balloon, if there is one.
+    pub balloon: Option<Handle>,
     /// One for each vCPU.
     pub vcpus: Vec<VcpuState>,
     /// io's.
@@ -186,10 +189,16 @@ pub struct Shared {
 
 impl Shared {
     /// The state of a machine with `vcpus` vCPUs that has not started.
-    pub fn new(vcpus: usize, output: &'static Output, ports: Ports, windows: Windows) -> &'static Self {
+    pub fn new(
+        vcpus: usize,
+        output: &'static Output,
+        ports: Ports,
+        windows: Windows,
+        balloon: Option<Handle>,
+    ) -> &'static Self {
         let vcpus = (0..vcpus).map(|_| VcpuState::default()).collect();
         let left = AtomicBool::new(false);
-        Box::leak(Box::new(Self { output, ports, windows, vcpus, io: IoState::default(), left }))
+        Box::leak(Box::new(Self { output, ports, windows, balloon, vcpus, io: IoState::default(), left }))
     }
 }
 

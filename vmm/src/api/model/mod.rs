@@ -15,7 +15,7 @@ mod vm;
 mod vsock;
 
 pub use action::{Action, ActionType};
-pub use balloon::Balloon;
+pub use balloon::{Balloon, BalloonStatistics, BalloonStatisticsUpdate, BalloonUpdate};
 pub use boot_source::BootSource;
 pub use configuration::Configuration;
 pub use drive::{CacheType, Drive};

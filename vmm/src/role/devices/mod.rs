@@ -18,7 +18,7 @@ pub use self::disk::{Disk, DiskConfig, Error as DiskError, TextError};
 pub use self::net::{Error as NetError, Interface, NetConfig, NetTextError};
 pub use self::vsock::{Error as VsockError, TextError as VsockTextError, Vsock, VsockConfig};
 use super::io::{DeviceDescriptors, Kind};
-use crate::devices::virtio::balloon::Statistics;
+use crate::devices::virtio::balloon::{Handle, Statistics};
 use crate::devices::virtio::{
     Configuration, Identity, Limits, Transport, Windows, console, register, rng, vsock as socket,
 };
@@ -134,6 +134,16 @@ impl Wiring {
     pub fn windows(&self) -> Windows {
         let transports = self.devices.iter().map(|device| device.transport).collect();
         Windows::new(layout::VIRTIO, layout::VIRTIO_WINDOW, transports)
+    }
+
+    /// The balloon, for whoever changes its size.
+    pub fn balloon(&self) -> Option<Handle> {
+        self.devices.iter().find_map(|device| match device.kind {
+            Kind::Balloon { statistics, .. } => {
+                Some(Handle { configuration: device.transport.configuration(), statistics })
+            }
+            _ => None,
+        })
     }
 
     /// The number of their timer.

@@ -93,17 +93,26 @@ fn advice(error: &io::Error) -> &'static str {
     }
 }
 
-impl Vsock {
-    /// Makes the socket and listens. The mode is what the umask leaves.
+impl VsockConfig {
+    fn failed(&self, source: io::Error) -> Error {
+        match source.kind() {
+            io::ErrorKind::AddrInUse => {
+                Error::Occupied { path: self.path.clone(), in_use: UnixStream::connect(&self.path).is_ok() }
+            }
+            _ => Error::Make { path: self.path.clone(), source },
+        }
+    }
+
+    /// Looks whether the socket can be made, and makes nothing. Gives its path from the root.
     ///
     /// # Errors
     /// See [`Error`].
-    pub fn open(config: &VsockConfig) -> Result<Self, Error> {
-        let VsockConfig { cid, path } = config;
+    pub fn check(&self) -> Result<PathBuf, Error> {
+        let Self { cid, path } = self;
         if !GUEST_CIDS.contains(cid) {
             return Err(Error::Cid { cid: *cid });
         }
-        let failed = |source| Error::Make { path: path.clone(), source };
+        let failed = |source| self.failed(source);
         let name = path.file_name().ok_or_else(|| failed(io::ErrorKind::IsADirectory.into()))?;
         let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
         // From the root, since this is how ports are found later.
@@ -112,16 +121,26 @@ impl Vsock {
         if length > LONGEST_PATH {
             return Err(Error::Long { path, length });
         }
-        let socket = UnixListener::bind(&path).map_err(|source| match source.kind() {
-            io::ErrorKind::AddrInUse => {
-                let in_use = UnixStream::connect(&path).is_ok();
-                Error::Occupied { path: config.path.clone(), in_use }
-            }
-            _ => failed(source),
-        })?;
+        // Also a link that leads nowhere is in the way.
+        if path.symlink_metadata().is_ok() {
+            return Err(failed(io::ErrorKind::AddrInUse.into()));
+        }
+        Ok(path)
+    }
+}
+
+impl Vsock {
+    /// Makes the socket and listens. The mode is what the umask leaves.
+    ///
+    /// # Errors
+    /// See [`Error`].
+    pub fn open(config: &VsockConfig) -> Result<Self, Error> {
+        let failed = |source| config.failed(source);
+        let path = config.check()?;
+        let socket = UnixListener::bind(&path).map_err(failed)?;
         socket.set_nonblocking(true).map_err(failed)?;
         let epoll = epoll::create(epoll::CreateFlags::CLOEXEC).map_err(|errno| failed(errno.into()))?;
-        Ok(Self { cid: *cid, socket, epoll, path: Box::leak(path.into_boxed_path()) })
+        Ok(Self { cid: config.cid, socket, epoll, path: Box::leak(path.into_boxed_path()) })
     }
 
     /// What io needs of it.
@@ -132,6 +151,15 @@ impl Vsock {
             epoll: self.epoll.as_raw_fd(),
             path: self.path,
         }
+    }
+}
+
+/// A machine that does not come to be leaves no socket in the way of the next. One that does keeps it to the end of the
+/// process, and behind.
+impl Drop for Vsock {
+    fn drop(&mut self) {
+        // Where it is gone already there is nothing to do.
+        let _ = std::fs::remove_file(self.path);
     }
 }
 
@@ -187,6 +215,8 @@ mod tests {
         let first = Vsock::open(&VsockConfig { cid: 3, path: path.clone() }).unwrap();
         assert!(message(3, &path).contains("another process listens there"), "{}", message(3, &path));
         drop(first);
+        assert!(!path.exists(), "nothing is left of a machine that did not come to be");
+        drop(UnixListener::bind(&path).unwrap());
         let left = message(3, &path);
         assert!(left.ends_with(&format!("rm {}", path.display())), "{left}");
         let missing = message(3, &folder.path().join("no/v.sock"));

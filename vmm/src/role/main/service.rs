@@ -5,10 +5,11 @@ use std::path::Path;
 
 use super::monitor::Monitor;
 use crate::api::machine::Order;
-use crate::api::model::{BootSource, Configuration};
+use crate::api::model::{BalloonStatistics, BootSource, Configuration};
 use crate::api::{Fault, Machine, Response, State};
+use crate::devices::virtio::balloon::{self, Handle, PAGES_OF_MIB};
 use crate::machine::image::Source;
-use crate::role::devices::{Disk, DiskConfig, Interface, NetConfig};
+use crate::role::devices::{Disk, DiskConfig, Interface, NetConfig, VsockConfig};
 use crate::role::exchange::Exchange;
 use crate::role::policies::main_api::slot;
 
@@ -64,7 +65,17 @@ impl Service {
                 Interface::open_all(&[NetConfig::from(interface.clone())]).map_err(Fault::new)?;
                 self.machine.set_interface(interface);
             }
-            Order::Start(_) | Order::CtrlAltDel | Order::Pause | Order::Resume => {
+            Order::Vsock(vsock) => {
+                VsockConfig::from(vsock.clone()).check().map_err(Fault::new)?;
+                self.machine.set_vsock(vsock);
+            }
+            Order::Start(_)
+            | Order::CtrlAltDel
+            | Order::Inflate(_)
+            | Order::BalloonStatistics
+            | Order::BalloonInterval(_)
+            | Order::Pause
+            | Order::Resume => {
                 return Err(Fault::new("the machine is not started"));
             }
         }
@@ -136,12 +147,23 @@ impl Monitor {
                 self.press_ctrl_alt_del()?;
                 return Ok(Response::DONE);
             }
+            Order::BalloonStatistics => {
+                return Ok(Response::json(&BalloonStatistics::from(&self.balloon()?)));
+            }
+            Order::Inflate(mib) => {
+                balloon::set_target(self.balloon()?.configuration, mib.saturating_mul(PAGES_OF_MIB));
+                return Ok(self.tell_io());
+            }
+            Order::BalloonInterval(seconds) => {
+                self.balloon()?.statistics.set_interval(seconds.into());
+                return Ok(self.tell_io());
+            }
             Order::Resume => {
                 self.resume();
                 State::Running
             }
             // `Machine::take` lets none of these through after the start.
-            Order::Boot(_) | Order::Drive(_) | Order::Interface(_) | Order::Start(_) => {
+            Order::Boot(_) | Order::Drive(_) | Order::Interface(_) | Order::Vsock(_) | Order::Start(_) => {
                 return Err(Fault::new("the machine is started already"));
             }
         };
@@ -159,8 +181,18 @@ impl Monitor {
                  --keyboard where `ringfence run` started it",
             ));
         }
-        self.fenced.slot(slot::IO_BELL).ring();
+        self.tell_io();
         Ok(())
+    }
+
+    fn balloon(&self) -> Result<Handle, Fault> {
+        self.shared.balloon.ok_or_else(|| Fault::new("the machine has no balloon"))
+    }
+
+    /// io looks at its devices.
+    fn tell_io(&self) -> Response {
+        self.fenced.slot(slot::IO_BELL).ring();
+        Response::DONE
     }
 
     fn ring_api(&self) {

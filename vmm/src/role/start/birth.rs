@@ -96,7 +96,7 @@ impl Birth {
         let windows = Windows::new(layout::VIRTIO, layout::VIRTIO_WINDOW, Vec::new());
         let mut subject = Subject {
             vm: None,
-            shared: Shared::new(0, &OUTPUT, ports, windows),
+            shared: Shared::new(0, &OUTPUT, ports, windows, None),
             records: Vec::new(),
             fencing: self.settings.fencing,
             quirk: None,

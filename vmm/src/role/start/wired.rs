@@ -44,7 +44,7 @@ impl Wired {
         let console = devices.console;
         let wiring = Wiring::new(devices, vm)?;
         let ports = Ports::new(Serial::new(&OUTPUT), birth.settings.extras);
-        let shared = Shared::new(machine.vcpus.len(), &OUTPUT, ports, wiring.windows());
+        let shared = Shared::new(machine.vcpus.len(), &OUTPUT, ports, wiring.windows(), wiring.balloon());
         Ok(Self { vcpus: machine.vcpus, vm, memory, wiring, console, shared, quirk, terminal })
     }
 }

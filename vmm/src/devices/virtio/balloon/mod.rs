@@ -75,6 +75,15 @@ impl Properties {
     }
 }
 
+/// A balloon as others than its device see it: they say what it should be, and read what it is.
+#[derive(Clone, Copy, Debug)]
+pub struct Handle {
+    /// Its configuration space.
+    pub configuration: &'static Configuration,
+    /// What its driver tells.
+    pub statistics: &'static Statistics,
+}
+
 /// Changes how many pages the driver should have given. The device's thread is to be told, so that the driver is.
 pub fn set_target(space: &Configuration, pages: u32) {
     space.set(NUM_PAGES, &pages.to_le_bytes());
