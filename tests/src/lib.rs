@@ -8,6 +8,7 @@ pub mod binary;
 pub mod child;
 pub mod image;
 pub mod kernel;
+pub mod linux;
 pub mod network;
 pub mod policy;
 pub mod procfs;

@@ -4,11 +4,12 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use ringfence::machine::quirk::{self, Quirk};
+use ringfence::machine::quirk;
+use ringfence_tests::linux::{TOLD, image, kernel_of_this_host};
 use ringfence_tests::run::{self, Ended, Run};
 use ringfence_tests::{network, procfs};
 
@@ -146,9 +147,6 @@ mod linux_guest {
     }
 }
 
-/// What the kernel is told: its console, and to end the run by a reset.
-const TOLD: &str = "console=ttyS0 quiet reboot=k panic=-1";
-
 /// Boots the Linux guest that this host needs; see [`boot_kernel`].
 fn boot(vcpus: u8, memory_mib: u32) -> (Run, MutexGuard<'static, ()>) {
     boot_with(vcpus, memory_mib, &[])
@@ -220,29 +218,8 @@ fn reboot(mut guest: Run) -> Ended {
     guest.wait().expect_code(0)
 }
 
-/// A file of the Linux guest, which `tests/run` builds.
-fn image(name: &str) -> PathBuf {
-    let path = std::env::var_os(guest_images::linux::FOLDER_VARIABLE)
-        .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/guest-images"), PathBuf::from)
-        .join(name);
-    assert!(
-        path.exists(),
-        "there is no Linux guest at {}: run tests/run, which builds it, or `ringfence guest build`; \
-         `tests/run --quick` leaves these tests out",
-        path.display()
-    );
-    path
-}
-
 fn path_text(path: &Path) -> &str {
     path.to_str().expect("the path of the Linux guest is text")
-}
-
-fn kernel_of_this_host() -> &'static str {
-    match quirk::detect() {
-        Some(Quirk::EmulatedRing0) => "vmlinux",
-        None => "vmlinux-ordinary",
-    }
 }
 
 /// What follows `start` in the first line of the guest's that holds it.

@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# The user space: busybox and rootfs/, as an initrd and as a disk. Sourced by `build`, after lib/requirements.sh.
+# The user space: busybox, the programs of programs/ and rootfs/, as an initrd and as a disk. Sourced by `build`, after lib/requirements.sh.
 #
 # shellcheck disable=SC2154 # `here` is the sourcing script's
 
@@ -27,7 +27,8 @@ make_user_space() {
 user_space_inputs() {
 	sha256sum <"$(static_busybox)"
 	mke2fs -V 2>&1 | head -n 1
-	(cd "$here" && find rootfs lib/user-space.sh -type f | LC_ALL=C sort | xargs sha256sum)
+	gcc --version | head -n 1
+	(cd "$here" && find rootfs programs lib/user-space.sh -type f | LC_ALL=C sort | xargs sha256sum)
 }
 
 # The shell runs busybox' programs without links to them, so only what the kernel or a script names has one.
@@ -37,11 +38,22 @@ fill_root() {
 	mkdir -p "$1"/{bin,dev,proc,root,sys,tmp}
 	cp "$(static_busybox)" "$1/bin/busybox"
 	ln -s busybox "$1/bin/sh"
+	make_programs "$1/bin"
 	chmod -R u=rwX,go=rX "$1"
-	chmod 755 "$1/init" "$1/bin/busybox"
+	chmod 755 "$1/init" "$1"/bin/*
 	chmod 1777 "$1/tmp"
 	# One time for all files: the same inputs make the same bytes.
 	find "$1" -exec touch --no-dereference --date @0 {} +
+}
+
+# make_programs DIR: those that busybox has not, without a C library: a few kilobytes each.
+make_programs() {
+	local source program
+	for source in "$here"/programs/*.c; do
+		program=$1/$(basename "$source" .c)
+		gcc -nostdlib -static -ffreestanding -fno-stack-protector -fno-pie -no-pie -Os -Wall -Wextra -Werror -Wl,--build-id=none,--strip-all \
+			-o "$program" "$source"
+	done
 }
 
 # Uncompressed: unpacking costs 16 seconds a megabyte where ring 0 is emulated. /dev/console comes from the kernel's

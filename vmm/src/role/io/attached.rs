@@ -48,6 +48,8 @@ struct Line {
     kick: Slot,
     /// In use from the driver's start to its reset.
     queue: Option<Queue>,
+    /// There may be buffers that no turn has looked at.
+    unserved: bool,
 }
 
 /// Whether there is something that could be done at once.
@@ -69,7 +71,7 @@ impl Attached {
         interrupt: Slot,
         memory: &'static GuestMemoryMmap,
     ) -> Self {
-        let lines = kicks.into_iter().map(|kick| Line { kick, queue: None }).collect();
+        let lines = kicks.into_iter().map(|kick| Line { kick, queue: None, unserved: false }).collect();
         Self { transport, device, lines, interrupt, memory }
     }
 
@@ -105,6 +107,8 @@ impl Attached {
             let setting = self.transport.setting(index);
             line.queue =
                 setting.map(|setting| Queue::new(&setting, *most, features, self.memory)).transpose()?;
+            // Linux' balloon puts a buffer in and kicks before it has started the device, when nobody could hear it.
+            line.unserved = true;
         }
         self.device.start(features);
         Ok(())
@@ -112,26 +116,17 @@ impl Attached {
 
     /// Serves what an event of this descriptor is about; `None` if it is none of the device's.
     pub(super) fn event(&mut self, number: RawFd, events: EventSet, ops: &mut EventOps) -> Option<Rest> {
-        let kicked = self.lines.iter().position(|line| line.kick.as_raw_fd() == number);
-        if let Some(index) = kicked {
-            self.kicked(index);
+        let kicked = self.lines.iter_mut().find(|line| line.kick.as_raw_fd() == number);
+        if let Some(line) = kicked {
+            line.kick.hear();
+            line.unserved = true;
         } else if !self.device.ready(number, events, ops) {
             return None;
         }
         Some(self.go_on(ops))
     }
 
-    /// Queue `index` was kicked.
-    fn kicked(&mut self, index: usize) {
-        // Unheard until the turn has left nothing, so that epoll comes back after the others had theirs. What came between
-        // the last look and the hearing is looked for once more.
-        if !self.process(index) {
-            self.lines[index].kick.hear();
-            self.process(index);
-        }
-    }
-
-    /// What the device has for its queues by itself, in one turn for each.
+    /// One turn for each queue in which there may be something, or for which the device has something by itself.
     pub(super) fn go_on(&mut self, ops: &mut EventOps) -> Rest {
         for index in 0..self.lines.len() {
             if self.works_on(index) {
@@ -146,25 +141,30 @@ impl Attached {
     }
 
     fn works_on(&self, index: usize) -> bool {
-        self.lines[index].queue.is_some() && self.device.has_work(index)
+        let line = &self.lines[index];
+        line.queue.is_some() && (line.unserved || self.device.has_work(index))
     }
 
-    /// One turn of a queue; true if more could be done at once.
-    fn process(&mut self, index: usize) -> bool {
-        let Some(queue) = &mut self.lines[index].queue else { return false };
-        let Ok(processed) = self.device.serve(index, queue, self.memory) else {
-            self.give_up();
-            return false;
-        };
-        if processed.interrupt {
-            self.transport.used_buffers();
-            self.interrupt.ring();
+    /// One turn of a queue.
+    fn process(&mut self, index: usize) {
+        let line = &mut self.lines[index];
+        let Some(queue) = &mut line.queue else { return };
+        match self.device.serve(index, queue, self.memory) {
+            Ok(processed) => {
+                line.unserved = processed.more;
+                if processed.interrupt {
+                    self.transport.used_buffers();
+                    self.interrupt.ring();
+                }
+            }
+            Err(_) => self.give_up(),
         }
-        processed.more
     }
 
     fn stop(&mut self) {
-        self.lines.iter_mut().for_each(|line| line.queue = None);
+        for line in &mut self.lines {
+            (line.queue, line.unserved) = (None, false);
+        }
         self.device.stop();
     }
 
