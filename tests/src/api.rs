@@ -12,7 +12,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::run::{Ended, Run};
-use crate::{binary, wait};
+use crate::{binary, child, wait};
 
 /// How long a client waits for an answer before its test fails.
 const PATIENCE: Duration = Duration::from_mins(1);
@@ -64,6 +64,7 @@ pub fn serve_by<A: AsRef<OsStr>, const N: usize>(
     let folder = tempfile::tempdir().expect("a temporary folder");
     let socket = folder.path().join("api");
     let mut command = Command::new(binary);
+    child::heed_signals(&mut command);
     command.args(begin(&socket)).args(arguments);
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut run = Run::start(&mut command);

@@ -28,6 +28,20 @@ fn first(command: &mut Command, body: impl FnMut() -> io::Result<()> + Send + Sy
     unsafe { command.pre_exec(body) };
 }
 
+/// Has the child heed the signals that end a run, also where the tests themselves were started in the background or by
+/// `nohup`, which have what they start ignore some.
+pub fn heed_signals(command: &mut Command) {
+    first(command, || {
+        for signal in [libc::SIGHUP, libc::SIGINT, libc::SIGQUIT, libc::SIGTERM] {
+            // SAFETY: takes a number and a constant; no handler is installed.
+            if unsafe { libc::signal(signal, libc::SIG_DFL) } == libc::SIG_ERR {
+                return Err(io::Error::last_os_error());
+            }
+        }
+        Ok(())
+    });
+}
+
 /// Has the child ignore a signal, as `nohup` does.
 pub fn ignore_signal(command: &mut Command, signal: i32) {
     first(command, move || {

@@ -12,7 +12,7 @@ use std::thread::{self, JoinHandle};
 
 use serde_json::Value;
 
-use crate::{binary, wait};
+use crate::{binary, child, wait};
 
 /// A running process. Killed, by its id, when it is dropped.
 #[derive(Debug)]
@@ -51,6 +51,7 @@ pub fn provoked<A: AsRef<OsStr>>(deed: &str, arguments: impl IntoIterator<Item =
 /// `ringfence run`, to be given arguments and, where pipes will not do, other streams.
 pub fn run_command(binary: &Path) -> Command {
     let mut command = Command::new(binary);
+    child::heed_signals(&mut command);
     command.arg("run").stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     command
 }

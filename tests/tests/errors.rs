@@ -220,8 +220,8 @@ fn a_configuration_that_cannot_be_used_is_told_where_and_why() {
     let arguments = ["--config", "c.json"];
     refused(&Failing::new(), &arguments, &["cannot read the configuration c.json", "No such file"]);
     refused(&with("kernel=x"), &arguments, &["c.json: ", "line 1 column 1"]);
-    let unknown = r#"{"boot-source":{"kernel_image_path":"k"},"vsock":{}}"#;
-    refused(&with(unknown), &arguments, &["c.json: unknown field `vsock`", "line 1"]);
+    let unknown = r#"{"boot-source":{"kernel_image_path":"k"},"mmds-config":{}}"#;
+    refused(&with(unknown), &arguments, &["c.json: unknown field `mmds-config`", "line 1"]);
     let wrong = "{\"boot-source\":{\"kernel_image_path\":\"k\"},\n\"machine-config\":{\"vcpu_count\":\"2\"}}";
     refused(&with(wrong), &arguments, &["c.json: invalid type: string \"2\"", "line 2"]);
     let missing = r#"{"machine-config":{"vcpu_count":2}}"#;
