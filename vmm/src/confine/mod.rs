@@ -10,6 +10,7 @@ pub mod fence;
 pub mod futex;
 pub mod install;
 pub mod panic;
+pub mod program;
 #[cfg(feature = "provoke")]
 pub mod provoke;
 pub mod record;

@@ -99,6 +99,7 @@ impl Monitor {
             })
             .collect();
         confine::reserve::give_back();
+        confine::program::give_back();
         // The first hash table of a thread asks the kernel for random numbers; the report's tables come later.
         let _ = RandomState::new();
         Ok(Self {
