@@ -35,6 +35,7 @@ pub const RECIPE: &[RecipeFile] = recipe![
     "lib/unused-sources",
     "lib/user-space.sh",
     "ordinary.config",
+    "programs/vsock.c",
     "rootfs/etc/fstab",
     "rootfs/init",
     "rootfs/scripts/tour",
