@@ -31,6 +31,17 @@ fn folder(files: &[(&str, &str)]) -> TempDir {
     folder
 }
 
+/// The policies that come with the program, a role's each.
+const SHIPPED: [&str; 7] = [
+    "api.policy",
+    "console.policy",
+    "io.policy",
+    "io_vsock.policy",
+    "main.policy",
+    "main_api.policy",
+    "vcpu.policy",
+];
+
 fn shipped() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../seccomp-policies/policies")
 }
@@ -48,18 +59,9 @@ fn check_says_in_one_line_what_a_policy_comes_to() {
 
 #[test]
 fn check_finds_the_shipped_policies_in_order() {
-    let files = [
-        "api.policy",
-        "console.policy",
-        "io.policy",
-        "io_vsock.policy",
-        "main.policy",
-        "main_api.policy",
-        "vcpu.policy",
-    ];
-    let (code, output, errors) = run(policy(&shipped(), &["check"]).args(files));
+    let (code, output, errors) = run(policy(&shipped(), &["check"]).args(SHIPPED));
     assert_eq!(code, 0, "{errors}");
-    assert_eq!(output.lines().count(), files.len(), "{output}");
+    assert_eq!(output.lines().count(), SHIPPED.len(), "{output}");
 }
 
 #[test]
@@ -400,19 +402,8 @@ fn fmt_leaves_a_text_that_it_cannot_parse_alone_and_says_why() {
 
 #[test]
 fn the_shipped_policies_are_formatted() {
-    let files = [
-        "api.policy",
-        "console.policy",
-        "io.policy",
-        "io_vsock.policy",
-        "main.policy",
-        "main_api.policy",
-        "vcpu.policy",
-        "common/heap.policy",
-        "common/io.policy",
-        "common/main.policy",
-        "common/waiting.policy",
-    ];
+    let common = ["common/heap.policy", "common/io.policy", "common/main.policy", "common/waiting.policy"];
+    let files = SHIPPED.iter().chain(&common);
     let (code, output, errors) = run(policy(&shipped(), &["fmt", "--check"]).args(files));
     assert_eq!((code, output.as_str(), errors.as_str()), (0, "", ""));
 }

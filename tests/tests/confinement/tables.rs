@@ -17,34 +17,35 @@ const NULL: &str = "/dev/null";
 const EVENTFD: &str = "anon_inode:[eventfd]";
 const PIPE: &str = "pipe:";
 
+/// Eventfds of io that are there where a device was asked for. Those of a socket device are another role's.
+const OPTIONAL_BELLS: [&str; 14] = [
+    "entropy_queue",
+    "entropy_irq",
+    "keyboard_irq",
+    "disk_queues",
+    "disk_irqs",
+    "net_receive_queues",
+    "net_transmit_queues",
+    "net_irqs",
+    "balloon_queues",
+    "balloon_irq",
+    "console_receive_queue",
+    "console_transmit_queue",
+    "console_irq",
+    "output_bell",
+];
+
 /// What `/proc` calls the object behind a slot: the start of it.
 fn object(role: &str, slot: &str) -> &'static str {
     // The same thread, with a device more.
     let role = if role == "io_vsock" { "io" } else { role };
     match (role, slot) {
         (_, "stdin" | "stdout" | "stderr" | "terminal") => PIPE,
-        (_, "bell" | "main_bell" | "console_bell" | "io_bell" | "api_bell" | "room" | "serial_irq")
-        | (
-            "io",
-            "entropy_queue"
-            | "entropy_irq"
-            | "keyboard_irq"
-            | "disk_queues"
-            | "disk_irqs"
-            | "net_receive_queues"
-            | "net_transmit_queues"
-            | "net_irqs"
-            | "balloon_queues"
-            | "balloon_irq"
-            | "console_receive_queue"
-            | "console_transmit_queue"
-            | "console_irq"
-            | "output_bell"
-            | "vsock_receive_queue"
-            | "vsock_transmit_queue"
-            | "vsock_event_queue"
-            | "vsock_irq",
-        ) => EVENTFD,
+        (_, "bell" | "main_bell" | "console_bell" | "io_bell" | "api_bell" | "room" | "serial_irq") => {
+            EVENTFD
+        }
+        ("io", slot) if OPTIONAL_BELLS.contains(&slot) => EVENTFD,
+        ("io", "vsock_receive_queue" | "vsock_transmit_queue" | "vsock_event_queue" | "vsock_irq") => EVENTFD,
         ("io", "taps") => "/dev/net/tun",
         ("vcpu", "vcpu") | ("main" | "main_api", "vcpus") => "anon_inode:kvm-vcpu:",
         ("main" | "main_api", "vm") => "anon_inode:kvm-vm",
@@ -83,28 +84,8 @@ fn slots_of(role: &str, vcpus: usize, extra: &[&str]) -> BTreeMap<i32, &'static 
             "vcpus" => vcpus,
             "timer" if role == "api" => 1,
             "balloon_queues" if extra.contains(&slot.name) => 4,
-            "report"
-            | "timer"
-            | "entropy_queue"
-            | "entropy_irq"
-            | "keyboard_irq"
-            | "disks"
-            | "disk_queues"
-            | "disk_irqs"
-            | "taps"
-            | "net_receive_queues"
-            | "net_transmit_queues"
-            | "net_irqs"
-            | "balloon_queues"
-            | "balloon_irq"
-            | "console_receive_queue"
-            | "console_transmit_queue"
-            | "console_irq"
-            | "output_bell"
-                if !extra.contains(&slot.name) =>
-            {
-                0
-            }
+            "report" | "timer" | "disks" | "taps" if !extra.contains(&slot.name) => 0,
+            name if OPTIONAL_BELLS.contains(&name) && !extra.contains(&name) => 0,
             // As many as there are calls to count, where `counters_are_...` looks at them, as clients, and as streams.
             "counters" | "connections" | "vsock_streams" => 0,
             "console_exit" if !kernel_has_pidfds_of_threads() => 0,

@@ -7,6 +7,7 @@ pub mod api;
 pub mod calls;
 pub mod console;
 pub mod devices;
+mod events;
 pub mod exchange;
 pub mod io;
 pub mod main;

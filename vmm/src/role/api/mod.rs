@@ -16,12 +16,13 @@ use seccomp_policies::embed::Embedded;
 
 use self::server::Server;
 pub use self::socket::{Socket, SocketError, SocketOptions};
+use super::events;
 use super::exchange::Exchange;
 use super::policies::api::{POLICY, slot};
 use crate::api::http::Limits;
 use crate::confine::table::Placement;
 use crate::confine::thread::{self, Failure, Started};
-use crate::confine::{Farewell, Fenced, Fencing, Role, Unfenced};
+use crate::confine::{Farewell, Fencing, Role, Unfenced};
 
 /// The role.
 #[derive(Debug)]
@@ -80,14 +81,5 @@ fn become_api(
     let _ = RandomState::new();
     events.add_subscriber(Server::new(limits, exchange, |number| slotted.slot(number)));
     let fenced = slotted.fence()?;
-    run(&fenced, events)
-}
-
-fn run(_fenced: &Fenced<Api>, mut events: EventManager<Server>) -> ! {
-    loop {
-        // EINTR comes back as no event; any other error would come again for ever, so it ends the run.
-        if let Err(error) = events.run() {
-            panic!("waiting for events failed: {error}");
-        }
-    }
+    events::run(&fenced, events)
 }

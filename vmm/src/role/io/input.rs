@@ -133,6 +133,11 @@ impl Input {
         self.waiting.borrow().len() + FIFO_BYTES <= self.most_waiting
     }
 
+    /// Whether a console device takes what waits.
+    pub(super) fn is_for_console(&self) -> bool {
+        self.for_console
+    }
+
     /// What waits, for the console device.
     pub(super) fn waiting(&self) -> Waiting {
         Rc::clone(&self.waiting)

@@ -28,12 +28,13 @@ use vmm_sys_util::epoll::EventSet;
 use self::attached::{Attached, Rest};
 use self::input::Input;
 use self::timer::Timer;
+use super::events;
 use super::policies::io::slot;
 use super::policies::{io, io_vsock};
 use super::shared::Shared;
 use crate::confine::table::Placement;
 use crate::confine::thread::{self, Failure, Started};
-use crate::confine::{Farewell, Fenced, Fencing, Role, Slot, Unfenced, futex};
+use crate::confine::{Farewell, Fencing, Role, Slot, Unfenced, futex};
 
 /// The role.
 #[derive(Debug)]
@@ -133,16 +134,7 @@ fn become_io<R: Role>(
     }
     events.add_subscriber(Loop::new(&work, keyboard.is_some(), |number| slotted.slot(number)));
     let fenced = slotted.fence()?;
-    run(&fenced, events)
-}
-
-fn run<R: Role>(_fenced: &Fenced<R>, mut events: EventManager<Loop>) -> ! {
-    loop {
-        // EINTR comes back as no event; any other error would come again for ever, so it ends the run.
-        if let Err(error) = events.run() {
-            panic!("waiting for events failed: {error}");
-        }
-    }
+    events::run(&fenced, events)
 }
 
 /// What the events are for.
@@ -204,6 +196,13 @@ impl Loop {
         }
     }
 
+    /// Something was typed, or there is room for output: of the devices only a console has to do with it.
+    fn look_at_console(&mut self, ops: &mut EventOps) {
+        if self.input.is_for_console() {
+            self.look_at_devices(ops);
+        }
+    }
+
     fn device_event(&mut self, number: RawFd, events: EventSet, ops: &mut EventOps) {
         let rest = self.devices.iter_mut().find_map(|device| device.event(number, events, ops));
         self.come_back_to(rest.unwrap_or(Rest::Nothing));
@@ -233,12 +232,12 @@ impl MutEventSubscriber for Loop {
             slot::STDIN => {
                 self.input.ready(ops);
                 self.look_at_keyboard();
-                self.look_at_devices(ops);
+                self.look_at_console(ops);
             }
             slot::ROOM => {
                 self.room.hear();
                 self.room_made();
-                self.look_at_devices(ops);
+                self.look_at_console(ops);
             }
             slot::TIMER => {
                 self.timer.iter_mut().for_each(Timer::heard);
@@ -253,7 +252,9 @@ impl MutEventSubscriber for Loop {
             }
             number => {
                 self.device_event(number, events.event_set(), ops);
-                self.input.port_ready(ops);
+                if self.input.is_for_console() {
+                    self.input.port_ready(ops);
+                }
             }
         }
         let resumes = self.devices.iter().filter_map(Attached::resumes).min();
