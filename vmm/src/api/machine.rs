@@ -136,6 +136,11 @@ impl Machine {
             entropy,
             balloon,
             vsock,
+            // What is absent here.
+            cpu_config: _,
+            mmds_config: _,
+            pmem: _,
+            memory_hotplug: _,
         } = configuration;
         let config = machine_config.or(&MachineConfig::DEFAULT);
         Self {
@@ -266,6 +271,10 @@ impl Machine {
             entropy: self.entropy.clone(),
             balloon: self.balloon,
             vsock: self.vsock.clone(),
+            cpu_config: None,
+            mmds_config: None,
+            pmem: Vec::new(),
+            memory_hotplug: None,
         })
     }
 
@@ -379,8 +388,13 @@ mod tests {
         });
         let (deflate_on_oom, free_page_reporting) = (true, false);
         let stats_polling_interval_s = 1;
-        machine.balloon =
-            Some(Balloon { amount_mib: 1, deflate_on_oom, stats_polling_interval_s, free_page_reporting });
+        machine.balloon = Some(Balloon {
+            amount_mib: 1,
+            deflate_on_oom,
+            stats_polling_interval_s,
+            free_page_reporting,
+            free_page_hinting: None,
+        });
         machine.set_state(state);
         machine
     }

@@ -324,6 +324,18 @@ mod tests {
                 r#"{"drive_id":"a-b","path_on_host":"x","is_root_device":false}"#,
                 "letters",
             ),
+            (
+                "PUT",
+                "/drives/a",
+                r#"{"drive_id":"a","path_on_host":"x","is_root_device":false,"io_engine":"Async"}"#,
+                "no io_uring",
+            ),
+            (
+                "PUT",
+                "/balloon",
+                r#"{"amount_mib":1,"deflate_on_oom":true,"free_page_hinting":true}"#,
+                "free_page_reporting here",
+            ),
             ("PUT", "/drives/a/b", "{}", "Invalid request"),
             ("PUT", "/snapshot/create", "{}", "snapshots cannot be had"),
             ("GET", "/mmds", "", "MMDS"),

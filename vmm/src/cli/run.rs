@@ -15,7 +15,7 @@ use crate::api::machine::DEFAULT_ID;
 use crate::api::model::{BootSource, Configuration, Entropy, MachineConfig, RateLimiter, Vsock};
 use crate::machine::{Config, HugePages, Image, QuirkChoice};
 use crate::role::api::SocketError;
-use crate::role::devices::{BalloonConfig, Devices};
+use crate::role::devices::{BalloonConfig, Devices, DiskConfig};
 use crate::role::start::{self, Api};
 
 /// Arguments of `run`.
@@ -206,7 +206,10 @@ pub(super) fn plan(args: &Args, from_file: &RunConfig) -> Result<(Config, Device
 /// The machine as the API shows it.
 fn shown(args: &Args, from_file: &RunConfig, config: &Config) -> Configuration {
     let (disks, entropy) = (args.devices.disks(from_file), args.devices.entropy(from_file));
-    let is_root = |index| index == 0 && from_file.root.is_some();
+    let drive = |(index, disk): (usize, &DiskConfig)| {
+        let root = from_file.root.as_ref().filter(|_| index == 0);
+        disk.to_drive(root.is_some(), root.and_then(|root| root.partuuid.clone()))
+    };
     Configuration {
         boot_source: BootSource {
             kernel_image_path: match &config.kernel {
@@ -223,11 +226,15 @@ fn shown(args: &Args, from_file: &RunConfig, config: &Config) -> Configuration {
             huge_pages: Some(config.huge_pages.into()),
             ..MachineConfig::DEFAULT
         },
-        drives: disks.iter().enumerate().map(|(index, disk)| disk.to_drive(is_root(index))).collect(),
+        drives: disks.iter().enumerate().map(drive).collect(),
         network_interfaces: args.devices.named_interfaces(from_file),
         balloon: args.devices.balloon(from_file).map(BalloonConfig::to_model),
         entropy: entropy.map(|limits| Entropy { rate_limiter: RateLimiter::of(limits) }),
         vsock: args.devices.vsock(from_file).cloned().map(Vsock::from),
+        cpu_config: None,
+        mmds_config: None,
+        pmem: Vec::new(),
+        memory_hotplug: None,
     }
 }
 
@@ -256,6 +263,7 @@ fn command_line(args: &Args, from_file: &RunConfig, kernel: &Image) -> String {
         Image::Embedded { .. } => "",
         Image::File(_) => args.devices.console.linux_command_line(),
     });
-    let parts = [text, from_file.root.map_or("", Root::parameters)];
+    let root = from_file.root.as_ref().map_or_else(String::new, Root::parameters);
+    let parts = [text, &root];
     parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(" ")
 }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use serde::de::Error as _;
 
-use crate::api::model::{Configuration, NetworkInterface};
+use crate::api::model::{Configuration, NetworkInterface, PartUuid};
 use crate::devices::virtio::Limits;
 use crate::machine::HugePages;
 use crate::role::devices::{BalloonConfig, DiskConfig, NetConfig, VsockConfig};
@@ -43,16 +43,22 @@ pub(super) struct RunConfig {
 }
 
 /// The first disk is the kernel's root device.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Root {
     /// It is only read.
     pub read_only: bool,
+    /// The partition, or the whole disk.
+    pub partuuid: Option<PartUuid>,
 }
 
 impl Root {
     /// As Firecracker tells the kernel.
-    pub(super) fn parameters(self) -> &'static str {
-        if self.read_only { "root=/dev/vda ro" } else { "root=/dev/vda rw" }
+    pub(super) fn parameters(&self) -> String {
+        let access = if self.read_only { "ro" } else { "rw" };
+        match &self.partuuid {
+            Some(partition) => format!("root=PARTUUID={} {access}", partition.as_str()),
+            None => format!("root=/dev/vda {access}"),
+        }
     }
 }
 
@@ -117,9 +123,16 @@ impl RunConfig {
             entropy,
             balloon,
             vsock,
+            // What is absent here.
+            cpu_config: _,
+            mmds_config: _,
+            pmem: _,
+            memory_hotplug: _,
         } = configuration;
         let roots = drives.iter().filter(|drive| drive.is_root_device);
-        let root = only(roots.map(|drive| Root { read_only: drive.is_read_only }))?;
+        let root = only(
+            roots.map(|drive| Root { read_only: drive.is_read_only, partuuid: drive.partuuid.clone() }),
+        )?;
         // The kernel is told of it as /dev/vda.
         drives.sort_by_key(|drive| !drive.is_root_device);
         Ok(Self {
@@ -194,11 +207,50 @@ mod tests {
             ]
         );
         assert_eq!(config.command_line.as_deref(), Some("console=ttyS0"));
-        assert_eq!(config.root.map(Root::parameters), Some("root=/dev/vda ro"));
+        assert_eq!(config.root.unwrap().parameters(), "root=/dev/vda ro");
         let error = RunConfig::parse(&text.replace("false", "true")).unwrap_err().to_string();
         assert!(error.contains("several drives are the root device"), "{error}");
-        let error = RunConfig::parse(&text.replace("is_read_only", "partuuid")).unwrap_err().to_string();
-        assert!(error.contains("unknown field `partuuid`"), "{error}");
+        let error = RunConfig::parse(&text.replace("is_read_only", "read_only")).unwrap_err().to_string();
+        assert!(error.contains("unknown field `read_only`"), "{error}");
+    }
+
+    #[test]
+    fn a_file_that_names_all_of_firecracker_s_members_is_taken_where_they_ask_for_nothing() {
+        let text = r#"{
+            "boot-source": { "kernel_image_path": "vmlinux", "boot_args": "quiet", "initrd_path": null },
+            "drives": [{
+                "drive_id": "rootfs", "partuuid": null, "is_root_device": true, "cache_type": "Unsafe",
+                "is_read_only": false, "path_on_host": "root.ext4", "io_engine": "Sync", "rate_limiter": null,
+                "socket": null
+            }],
+            "machine-config": {
+                "vcpu_count": 2, "mem_size_mib": 1024, "smt": false, "track_dirty_pages": false, "huge_pages": "None",
+                "cpu_template": "None"
+            },
+            "cpu-config": null, "balloon": null, "network-interfaces": [], "vsock": null, "mmds-config": null,
+            "entropy": null, "pmem": [], "memory-hotplug": null
+        }"#;
+        let parse = |written: &str, instead: &str| {
+            assert!(text.contains(written), "{written}");
+            RunConfig::parse(&text.replace(written, instead)).map_err(|error| error.to_string())
+        };
+        let root = |config: RunConfig| config.root.unwrap().parameters();
+        assert_eq!(root(parse("", "").unwrap()), "root=/dev/vda rw");
+        let partition = r#""partuuid": "0eaa91a0-01""#;
+        assert_eq!(root(parse(r#""partuuid": null"#, partition).unwrap()), "root=PARTUUID=0eaa91a0-01 rw");
+        for (written, instead, why) in [
+            (r#""partuuid": null"#, r#""partuuid": "1 init=/x""#, "`1 init=/x` is none"),
+            (r#""Sync""#, r#""Async""#, "seccomp cannot see"),
+            (r#""Sync""#, r#""sync""#, "`sync` is none"),
+            (r#""socket": null"#, r#""socket": "v.sock""#, "no vhost-user disks"),
+            (r#""cpu-config": null"#, r#""cpu-config": {}"#, "no CPU templates"),
+            (r#""mmds-config": null"#, r#""mmds-config": {}"#, "no metadata service"),
+            (r#""pmem": []"#, r#""pmem": [{"id": "p"}]"#, "no pmem devices"),
+            (r#""memory-hotplug": null"#, r#""memory-hotplug": {}"#, "cannot be plugged in"),
+        ] {
+            let error = parse(written, instead).unwrap_err();
+            assert!(error.contains(why), "{instead}: {error}");
+        }
     }
 
     #[test]
@@ -252,9 +304,9 @@ mod tests {
     }
 
     #[test]
-    fn a_member_that_is_not_there_yet_is_refused_by_name() {
-        let error = RunConfig::parse(r#"{"boot-source":{"kernel_image_path":"x"},"pmem":[]}"#).unwrap_err();
-        assert!(error.to_string().contains("unknown field `pmem`"), "{error}");
+    fn a_member_that_is_not_known_is_refused_by_name() {
+        let error = RunConfig::parse(r#"{"boot-source":{"kernel_image_path":"x"},"tpm":{}}"#).unwrap_err();
+        assert!(error.to_string().contains("unknown field `tpm`"), "{error}");
     }
 
     #[test]

@@ -2,7 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use serde::de::Deserializer;
 use serde::{Deserialize, Serialize};
+
+use super::only_false;
 
 use crate::devices::virtio::balloon::{self, Handle, PAGES_OF_MIB, Statistic};
 
@@ -20,6 +23,14 @@ pub struct Balloon {
     /// Free pages are given to the host, though they stay the guest's.
     #[serde(default)]
     pub free_page_reporting: bool,
+    /// Free pages are asked for. Not there yet: only `false` is taken.
+    #[serde(default, deserialize_with = "free_page_hinting", skip_serializing)]
+    pub free_page_hinting: Option<bool>,
+}
+
+fn free_page_hinting<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<bool>, D::Error> {
+    let words = "free_page_hinting: there is free_page_reporting here; send false or leave it out";
+    only_false(deserializer, words)
 }
 
 /// `PATCH /balloon`

@@ -2,7 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Balloon, BootSource, Drive, Entropy, MachineConfig, NetworkInterface, Vsock};
+use super::{
+    Balloon, BootSource, CpuConfig, Drive, Entropy, MachineConfig, MemoryHotplug, MmdsConfig,
+    NetworkInterface, Pmem, Vsock,
+};
 
 /// What a configuration file holds.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -26,4 +29,16 @@ pub struct Configuration {
     pub balloon: Option<Balloon>,
     /// Streams between guest and host.
     pub vsock: Option<Vsock>,
+    /// Firecracker's files have it; only its absence is taken, as for the three after it.
+    #[serde(rename = "cpu-config", skip_serializing)]
+    pub cpu_config: Option<CpuConfig>,
+    /// See [`MmdsConfig`].
+    #[serde(rename = "mmds-config", skip_serializing)]
+    pub mmds_config: Option<MmdsConfig>,
+    /// See [`Pmem`].
+    #[serde(default, skip_serializing)]
+    pub pmem: Vec<Pmem>,
+    /// See [`MemoryHotplug`].
+    #[serde(rename = "memory-hotplug", skip_serializing)]
+    pub memory_hotplug: Option<MemoryHotplug>,
 }

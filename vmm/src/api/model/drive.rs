@@ -2,12 +2,13 @@
 
 use std::path::PathBuf;
 
+use serde::de::{Deserializer, Error as _};
 use serde::{Deserialize, Serialize};
 
-use super::RateLimiter;
+use super::{RateLimiter, VhostUserSocket};
 use crate::devices::virtio::block::Cache;
 
-/// A disk. Firecracker's `partuuid`, `io_engine` and `socket` are not there yet, and refused by name.
+/// A disk.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Drive {
@@ -17,6 +18,8 @@ pub struct Drive {
     pub path_on_host: PathBuf,
     /// The kernel finds its root file system there.
     pub is_root_device: bool,
+    /// Which of the root device's partitions holds that file system; the whole disk without one.
+    pub partuuid: Option<PartUuid>,
     /// The guest may not write.
     #[serde(default)]
     pub is_read_only: bool,
@@ -25,6 +28,58 @@ pub struct Drive {
     pub cache_type: CacheType,
     /// How much it may do in a time.
     pub rate_limiter: Option<RateLimiter>,
+    /// How requests are carried out.
+    #[serde(default)]
+    pub io_engine: IoEngine,
+    /// Only its absence is taken.
+    #[serde(skip_serializing)]
+    pub socket: Option<VhostUserSocket>,
+}
+
+/// What a partition table calls a partition: a GUID, or `NNNNNNNN-PP` of an MBR.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct PartUuid(String);
+
+impl PartUuid {
+    /// Its text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// It goes to the kernel's command line, where a blank would begin something else.
+impl<'de> Deserialize<'de> for PartUuid {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        let is_one = |byte: u8| byte.is_ascii_hexdigit() || byte == b'-';
+        if text.is_empty() || !text.bytes().all(is_one) {
+            return Err(D::Error::custom(format_args!(
+                "partuuid: `{text}` is none: it has hexadecimal digits and hyphens alone, as `lsblk -o PARTUUID` shows it"
+            )));
+        }
+        Ok(Self(text))
+    }
+}
+
+/// Firecracker's names for how requests are carried out.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub enum IoEngine {
+    /// One after the other.
+    #[default]
+    Sync,
+}
+
+impl<'de> Deserialize<'de> for IoEngine {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        match String::deserialize(deserializer)?.as_str() {
+            "Sync" => Ok(Self::Sync),
+            "Async" => Err(D::Error::custom(
+                "io_engine: no io_uring is used here, since seccomp cannot see what is asked for by it; send \"Sync\" or leave it \
+                 out",
+            )),
+            other => Err(D::Error::custom(format_args!("io_engine: `{other}` is none; it is \"Sync\""))),
+        }
+    }
 }
 
 /// Firecracker's names for what a flush promises.

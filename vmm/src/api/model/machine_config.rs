@@ -3,6 +3,7 @@
 use serde::de::{Deserializer, Error as _};
 use serde::{Deserialize, Serialize};
 
+use super::only_false;
 use crate::machine::{HugePages, MAX_VCPUS};
 
 /// Processors and memory. What is absent is as it was, or by default.
@@ -105,9 +106,4 @@ fn smt<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<bool>, D::Er
 
 fn track_dirty_pages<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<bool>, D::Error> {
     only_false(deserializer, "track_dirty_pages: there are no snapshots here; send false or leave it out")
-}
-
-fn only_false<'de, D: Deserializer<'de>>(deserializer: D, words: &str) -> Result<Option<bool>, D::Error> {
-    let value = Option::<bool>::deserialize(deserializer)?;
-    if value == Some(true) { Err(D::Error::custom(words)) } else { Ok(value) }
 }

@@ -1,6 +1,7 @@
 //! The resources of Firecracker's API as JSON: one file for each. The configuration file and the bodies of requests have
 //! the same types; a member that is not known here is refused by name.
 
+mod absent;
 mod action;
 mod balloon;
 mod boot_source;
@@ -14,11 +15,13 @@ mod rate_limiter;
 mod vm;
 mod vsock;
 
+use absent::only_false;
+pub use absent::{CpuConfig, MemoryHotplug, MmdsConfig, Pmem, VhostUserSocket};
 pub use action::{Action, ActionType};
 pub use balloon::{Balloon, BalloonStatistics, BalloonStatisticsUpdate, BalloonUpdate};
 pub use boot_source::BootSource;
 pub use configuration::Configuration;
-pub use drive::{CacheType, Drive};
+pub use drive::{CacheType, Drive, IoEngine, PartUuid};
 pub use entropy::Entropy;
 pub use instance::{FirecrackerVersion, InstanceInfo};
 pub use machine_config::{CpuTemplate, HugePagesName, MachineConfig};

@@ -68,6 +68,7 @@ impl BalloonConfig {
             deflate_on_oom: self.deflate_on_oom,
             stats_polling_interval_s: self.statistics_s,
             free_page_reporting: self.free_page_reporting,
+            free_page_hinting: None,
         }
     }
 

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use rustix::fs::FlockOperation;
 use rustix::io::Errno;
 
-use crate::api::model::{CacheType, Drive, RateLimiter};
+use crate::api::model::{CacheType, Drive, IoEngine, PartUuid, RateLimiter};
 use crate::devices::virtio::Limits;
 use crate::devices::virtio::block::{Cache, ID_BYTES, Properties, SECTOR};
 
@@ -41,17 +41,20 @@ impl From<Drive> for DiskConfig {
 
 impl DiskConfig {
     /// The disk as the API shows it.
-    pub fn to_drive(&self, is_root_device: bool) -> Drive {
+    pub fn to_drive(&self, is_root_device: bool, partuuid: Option<PartUuid>) -> Drive {
         Drive {
             drive_id: self.id.clone(),
             path_on_host: self.path.clone(),
             is_root_device,
+            partuuid,
             is_read_only: self.read_only,
             cache_type: match self.cache {
                 Cache::Unsafe => CacheType::Unsafe,
                 Cache::Writeback => CacheType::Writeback,
             },
             rate_limiter: RateLimiter::of(self.limits),
+            io_engine: IoEngine::Sync,
+            socket: None,
         }
     }
 }
