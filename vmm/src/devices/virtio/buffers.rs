@@ -1,7 +1,9 @@
 //! The buffers of a chain: what the driver wrote for the device, then what the device is to write.
 
 use virtio_queue::DescriptorChain;
-use vm_memory::{Address as _, Bytes as _, GuestAddress, GuestMemoryMmap};
+use vm_memory::{
+    Address as _, Bytes as _, GuestAddress, GuestMemoryBackend as _, GuestMemoryMmap, VolatileSlice,
+};
 
 use super::device::Broken;
 
@@ -144,6 +146,14 @@ pub fn write(memory: &GuestMemoryMmap, piece: Piece, bytes: &[u8]) -> Result<(),
     memory.write_slice(bytes, piece.address).map_err(|_| OUTSIDE)
 }
 
+/// A piece where it lies in memory: in one slice, or in two where it goes over the end of a region.
+pub fn slices(
+    memory: &GuestMemoryMmap,
+    piece: Piece,
+) -> impl Iterator<Item = Result<VolatileSlice<'_>, Broken>> {
+    memory.get_slices(piece.address, piece.length).map(|slice| slice.map_err(|_| OUTSIDE))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -188,6 +198,20 @@ mod tests {
         assert_eq!(side.take_last(), Some(GuestAddress(0x1001)));
         assert_eq!(pieces(&mut side, 9), [(0x1000, 1)]);
         assert_eq!(side.take_last(), None);
+    }
+
+    #[test]
+    fn a_piece_lies_in_as_many_slices_as_regions_and_nowhere_beyond_them() {
+        let regions = [(GuestAddress(0), 0x1000), (GuestAddress(0x1000), 0x1000)];
+        let memory = GuestMemoryMmap::from_ranges(&regions).unwrap();
+        let lengths = |address| {
+            let piece = Piece { address: GuestAddress(address), length: 32 };
+            slices(&memory, piece).map(|slice| slice.ok().map(|slice| slice.len())).collect::<Vec<_>>()
+        };
+        assert_eq!(lengths(0x800), [Some(32)]);
+        assert_eq!(lengths(0xff0), [Some(16), Some(16)]);
+        assert_eq!(lengths(0x1ff0), [Some(16), None]);
+        assert_eq!(lengths(u64::MAX), [None]);
     }
 
     #[test]

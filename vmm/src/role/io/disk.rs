@@ -1,7 +1,11 @@
-//! A disk's file on its slot.
+//! A disk's file on its slot. Bytes go between it and the guest's memory without a copy.
+
+use std::io;
+use std::os::fd::AsRawFd as _;
 
 use rustix::fs::FallocateFlags;
 use rustix::io::Errno;
+use vm_memory::VolatileSlice;
 
 use crate::confine::Slot;
 use crate::devices::virtio::block::{Failed, Storage};
@@ -20,12 +24,18 @@ impl From<Errno> for Failed {
     }
 }
 
-/// Until all is moved: a call may move less, and a signal may come first. The end of the file, which may have become shorter
-/// since it was measured, is an error.
-fn all(length: usize, mut part: impl FnMut(usize) -> Result<usize, Errno>) -> Result<(), Failed> {
+/// Calls `part` with what is left of guest memory and its place in the file, until all is moved: a call may move less, and a
+/// signal may come first. The end of the file, which may have become shorter since it was measured, is an error.
+fn all(
+    memory: &VolatileSlice<'_>,
+    offset: u64,
+    mut part: impl FnMut(*mut u8, usize, libc::off_t) -> Result<usize, Errno>,
+) -> Result<(), Failed> {
+    let guard = memory.ptr_guard_mut();
     let mut done = 0;
-    while done < length {
-        match part(done) {
+    while done < memory.len() {
+        let offset = libc::off_t::try_from(offset + done as u64).map_err(|_| Failed::Input)?;
+        match part(guard.as_ptr().wrapping_add(done), memory.len() - done, offset) {
             Ok(0) => return Err(Failed::Input),
             Ok(count) => done += count,
             Err(Errno::INTR) => {}
@@ -33,6 +43,11 @@ fn all(length: usize, mut part: impl FnMut(usize) -> Result<usize, Errno>) -> Re
         }
     }
     Ok(())
+}
+
+/// The result of a call: how many bytes it moved, or why none.
+fn moved(count: isize) -> Result<usize, Errno> {
+    usize::try_from(count).map_err(|_| Errno::from_io_error(&io::Error::last_os_error()).unwrap_or(Errno::IO))
 }
 
 /// Until no signal comes first.
@@ -52,12 +67,21 @@ impl DiskFile {
 }
 
 impl Storage for DiskFile {
-    fn read(&self, offset: u64, bytes: &mut [u8]) -> Result<(), Failed> {
-        all(bytes.len(), |done| rustix::io::pread(self.0, &mut bytes[done..], offset + done as u64))
+    fn read(&self, offset: u64, memory: &VolatileSlice<'_>) -> Result<(), Failed> {
+        all(memory, offset, |bytes, length, offset| {
+            // SAFETY: guest memory of `length` bytes, into which this program keeps no reference, so that the kernel may write
+            // to it as the guest itself may at any time.
+            let count = unsafe { libc::pread(self.0.as_raw_fd(), bytes.cast(), length, offset) };
+            moved(count)
+        })
     }
 
-    fn write(&self, offset: u64, bytes: &[u8]) -> Result<(), Failed> {
-        all(bytes.len(), |done| rustix::io::pwrite(self.0, &bytes[done..], offset + done as u64))
+    fn write(&self, offset: u64, memory: &VolatileSlice<'_>) -> Result<(), Failed> {
+        all(memory, offset, |bytes, length, offset| {
+            // SAFETY: the kernel reads guest memory of `length` bytes, whatever the guest does to it meanwhile.
+            let count = unsafe { libc::pwrite(self.0.as_raw_fd(), bytes.cast(), length, offset) };
+            moved(count)
+        })
     }
 
     fn flush(&self) -> Result<(), Failed> {

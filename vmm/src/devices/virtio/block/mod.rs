@@ -6,7 +6,7 @@ mod storage;
 use std::time::Duration;
 
 use virtio_queue::DescriptorChain;
-use vm_memory::GuestMemoryMmap;
+use vm_memory::{GuestMemoryMmap, VolatileSlice};
 
 use self::request::{Asks, Header, Range};
 pub use self::request::{ID_BYTES, Status};
@@ -29,6 +29,9 @@ const WRITE_ZEROES: u64 = 1 << 14;
 
 /// Bytes that are moved at once.
 pub const AT_ONCE: usize = 64 * 1024;
+
+/// Zeros that are written at once.
+const ZEROS_AT_ONCE: usize = 16 * 1024;
 
 /// Sectors of one range to discard or to zero at most, 64 MiB, and ranges of one request. Zeroing sectors that the storage cannot
 /// zero by itself takes a write for each 64 KiB, and holds the thread meanwhile.
@@ -96,8 +99,6 @@ pub struct Block<S> {
     properties: Properties,
     storage: S,
     limiter: Limiter,
-    /// Of [`AT_ONCE`] bytes, made before the thread may allocate no more.
-    bytes: Box<[u8]>,
 }
 
 /// Why a request was not carried out, other than by a driver that breaks the rules.
@@ -125,7 +126,7 @@ impl From<Failed> for Stopped {
 impl<S: Storage> Block<S> {
     /// A disk on this storage.
     pub fn new(properties: Properties, storage: S, limiter: Limiter) -> Self {
-        Self { properties, storage, limiter, bytes: vec![0; AT_ONCE].into_boxed_slice() }
+        Self { properties, storage, limiter }
     }
 
     fn carry_out(&mut self, buffers: &mut Buffers, memory: &GuestMemoryMmap) -> Result<(), Stopped> {
@@ -168,10 +169,11 @@ impl<S: Storage> Block<S> {
     fn read(&mut self, sector: u64, buffers: &mut Buffers, memory: &GuestMemoryMmap) -> Result<(), Stopped> {
         let mut at = self.place(sector, buffers.writable.left())?;
         while let Some(piece) = buffers.writable.take(AT_ONCE) {
-            let bytes = &mut self.bytes[..piece.length];
-            self.storage.read(at, bytes)?;
-            buffers::write(memory, piece, bytes)?;
-            at += piece.length as u64;
+            for slice in buffers::slices(memory, piece) {
+                let slice = slice?;
+                self.storage.read(at, &slice)?;
+                at += slice.len() as u64;
+            }
         }
         Ok(())
     }
@@ -179,10 +181,11 @@ impl<S: Storage> Block<S> {
     fn write(&mut self, sector: u64, buffers: &mut Buffers, memory: &GuestMemoryMmap) -> Result<(), Stopped> {
         let mut at = self.place_to_write(sector, buffers.readable.left())?;
         while let Some(piece) = buffers.readable.take(AT_ONCE) {
-            let bytes = &mut self.bytes[..piece.length];
-            buffers::read(memory, piece, bytes)?;
-            self.storage.write(at, bytes)?;
-            at += piece.length as u64;
+            for slice in buffers::slices(memory, piece) {
+                let slice = slice?;
+                self.storage.write(at, &slice)?;
+                at += slice.len() as u64;
+            }
         }
         Ok(())
     }
@@ -217,11 +220,11 @@ impl<S: Storage> Block<S> {
             Err(Failed::Unsupported) => {}
             result => return Ok(result?),
         }
-        self.bytes.fill(0);
+        let mut zeros = [0; ZEROS_AT_ONCE];
         let end = at + length;
-        for start in (at..end).step_by(AT_ONCE) {
-            let most = usize::try_from(end - start).unwrap_or(AT_ONCE).min(AT_ONCE);
-            self.storage.write(start, &self.bytes[..most])?;
+        for start in (at..end).step_by(ZEROS_AT_ONCE) {
+            let most = usize::try_from(end - start).unwrap_or(ZEROS_AT_ONCE).min(ZEROS_AT_ONCE);
+            self.storage.write(start, &VolatileSlice::from(&mut zeros[..most]))?;
         }
         Ok(())
     }

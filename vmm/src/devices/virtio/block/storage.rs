@@ -1,5 +1,7 @@
 //! What keeps a disk's bytes.
 
+use vm_memory::VolatileSlice;
+
 /// Why storage did not do what was asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Failed {
@@ -11,17 +13,17 @@ pub enum Failed {
 
 /// A file, as far as a disk needs it. Offsets and lengths lie on the disk: the device has checked them.
 pub trait Storage: std::fmt::Debug {
-    /// Fills `bytes` with those from `offset` on.
+    /// Fills guest memory with the bytes from `offset` on.
     ///
     /// # Errors
     /// [`Failed`]
-    fn read(&self, offset: u64, bytes: &mut [u8]) -> Result<(), Failed>;
+    fn read(&self, offset: u64, memory: &VolatileSlice<'_>) -> Result<(), Failed>;
 
-    /// Writes all of `bytes` from `offset` on.
+    /// Writes all bytes of guest memory from `offset` on. The guest may change them meanwhile.
     ///
     /// # Errors
     /// [`Failed`]
-    fn write(&self, offset: u64, bytes: &[u8]) -> Result<(), Failed>;
+    fn write(&self, offset: u64, memory: &VolatileSlice<'_>) -> Result<(), Failed>;
 
     /// Comes back when everything that was written outlives a loss of power.
     ///

@@ -27,16 +27,16 @@ impl Memory {
 }
 
 impl Storage for Memory {
-    fn read(&self, offset: u64, bytes: &mut [u8]) -> Result<(), Failed> {
+    fn read(&self, offset: u64, memory: &VolatileSlice<'_>) -> Result<(), Failed> {
         let kept = self.bytes.borrow();
         let from = usize::try_from(offset).unwrap();
-        bytes.copy_from_slice(&kept[from..from + bytes.len()]);
+        memory.copy_from(&kept[from..from + memory.len()]);
         Ok(())
     }
 
-    fn write(&self, offset: u64, bytes: &[u8]) -> Result<(), Failed> {
+    fn write(&self, offset: u64, memory: &VolatileSlice<'_>) -> Result<(), Failed> {
         let from = usize::try_from(offset).unwrap();
-        self.bytes.borrow_mut()[from..from + bytes.len()].copy_from_slice(bytes);
+        memory.copy_to(&mut self.bytes.borrow_mut()[from..from + memory.len()]);
         Ok(())
     }
 
