@@ -7,6 +7,8 @@
  *   discard    has the last quarter discarded
  *   flush      flushes
  *   sum        reads every sector and adds up its words
+ *   watch      goes on for ever: tells the size and the sum again whenever it is told
+ *              that the disk has changed
  *
  * What is given is done in this order. Verdicts: 1 no such disk, 2 it does not
  * take its driver, 3 a request was refused.
@@ -111,6 +113,24 @@ static void say(const char *what, uint64_t outcome)
                 finish(3);
 }
 
+static void measure(void)
+{
+        sectors = virtio_get(VIRTIO_CONFIG) | (uint64_t)virtio_get(VIRTIO_CONFIG + 4) << 32;
+}
+
+static _Noreturn void watch(void)
+{
+        for (;;) {
+                if (virtio_get(VIRTIO_INTERRUPT_STATUS) & VIRTIO_CONFIGURATION_CHANGED) {
+                        virtio_put(VIRTIO_INTERRUPT_ACK, VIRTIO_CONFIGURATION_CHANGED);
+                        measure();
+                        print("disk: now %u sectors, ", sectors);
+                        print("sum %x\n", in_ring3(sum, 0));
+                }
+                pause();
+        }
+}
+
 void guest(void)
 {
         char id[21] = {0};
@@ -125,7 +145,7 @@ void guest(void)
                 print("disk: the device does not take its driver\n");
                 finish(2);
         }
-        sectors = virtio_get(VIRTIO_CONFIG) | (uint64_t)virtio_get(VIRTIO_CONFIG + 4) << 32;
+        measure();
         request(GET_ID, 0, id, 20, true);
         print("disk: %s, %u sectors, %s, %s\n", id, sectors, features & READ_ONLY ? "read-only" : "writable",
               features & FLUSH ? "flushes" : "no flushes");
@@ -141,4 +161,6 @@ void guest(void)
                 say("flush", request(DO_FLUSH, 0, NULL, 0, false));
         if (argument_given("sum"))
                 print("disk: sum %x\n", in_ring3(sum, 0));
+        if (argument_given("watch"))
+                watch();
 }

@@ -217,6 +217,13 @@ fn main_with_an_api_may_what_main_may_and_the_least_beside() {
         [
             "fd in {@api_bell, @io_bell} && count == 8",
             "fd in @vcpus && cmd == KVM_KVMCLOCK_CTRL",
+            // A client names another file for a disk.
+            "dfd == AT_FDCWD && flags in {O_RDONLY|O_CLOEXEC|O_NOCTTY|O_NONBLOCK, O_RDWR|O_CLOEXEC|O_NOCTTY|O_NONBLOCK}",
+            "fd == @opened",
+            "fd == @opened && cmd in {LOCK_SH|LOCK_NB, LOCK_EX|LOCK_NB}",
+            "fd == @opened && offset == 0 && whence == SEEK_END",
+            "fd == @io_socket && flags == MSG_NOSIGNAL|MSG_DONTWAIT",
+            "fd == @opened",
             "op == FUTEX_WAIT_PRIVATE && utime == 0"
         ]
     );

@@ -186,6 +186,8 @@ enum virtio {
         VIRTIO_QUEUE_DRIVER = 0x090,
         VIRTIO_QUEUE_DEVICE = 0x0a0,
         VIRTIO_CONFIG = 0x100,
+        /* A bit of the interrupt status, section 4.2.2. */
+        VIRTIO_CONFIGURATION_CHANGED = 2,
         /* Bits of the status, section 2.1. */
         VIRTIO_ACKNOWLEDGE = 1,
         VIRTIO_DRIVER = 2,

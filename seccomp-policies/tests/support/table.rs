@@ -140,7 +140,7 @@ fn values(policy: &Policy, part: &str) -> Values {
     Values { width, first, last }
 }
 
-/// A number, a constant, or the first descriptor of a slot.
+/// A number, a constant, several of them with `|` between, or the first descriptor of a slot.
 pub fn number(policy: &Policy, word: &str) -> u64 {
     if let Some(slot) = word.strip_prefix('@') {
         let found = policy.slots.iter().find(|known| known.name == slot);
@@ -148,6 +148,9 @@ pub fn number(policy: &Policy, word: &str) -> u64 {
     }
     if let Some(digits) = word.strip_prefix("0x") {
         return u64::from_str_radix(digits, 16).expect("hexadecimal digits");
+    }
+    if word.contains('|') {
+        return word.split('|').fold(0, |flags, word| flags | number(policy, word));
     }
     let signed = word.parse().ok().or_else(|| constants::value(policy.arch, word));
     signed.unwrap_or_else(|| panic!("neither a number nor a constant: {word}")).cast_unsigned()

@@ -1,6 +1,7 @@
 //! Firecracker's API, driven from outside: a machine's whole life, what is refused, hostile clients.
 #![forbid(unsafe_code)]
 
+mod changes;
 mod command_line;
 mod curl;
 mod devices;

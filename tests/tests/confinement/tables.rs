@@ -56,7 +56,8 @@ fn object(role: &str, slot: &str) -> &'static str {
         ("main" | "main_api", "counters") => "anon_inode:[perf_event]",
         ("main" | "main_api", "report") | ("io", "disks") => "/",
         ("io" | "api", "epoll") | ("io", "vsock_epoll") => "anon_inode:[eventpoll]",
-        ("io", "vsock_socket" | "vsock_streams") => "socket:[",
+        ("io", "vsock_socket" | "vsock_streams" | "main_socket" | "received")
+        | ("main_api", "io_socket" | "opened") => "socket:[",
         ("api", "listener") => "socket:",
         _ => panic!("slot {slot} of role {role} is new: say here what lies there"),
     }
@@ -77,14 +78,25 @@ fn role<'name>(thread: &'name str, extra: &[&str]) -> &'name str {
 fn slots_of(role: &str, vcpus: usize, extra: &[&str]) -> BTreeMap<i32, &'static str> {
     let policy = ALL.iter().find(|policy| policy.role == role).expect("every thread's role has a policy");
     // Without gaps where a thread makes descriptors.
-    let filled = if role == "io_vsock" { *io_vsock::slot::VSOCK_STREAMS.start() } else { 3 };
+    let filled = match role {
+        "io_vsock" => *io_vsock::slot::VSOCK_STREAMS.start(),
+        "io" if extra.contains(&"received") => io::slot::RECEIVED,
+        "main_api" => main_api::slot::OPENED,
+        _ => 3,
+    };
     let mut slots: BTreeMap<i32, &'static str> = (0..filled).map(|number| (number, NULL)).collect();
     for slot in policy.slots {
         let count = match slot.name {
             "vcpus" => vcpus,
             "timer" if role == "api" => 1,
             "balloon_queues" if extra.contains(&slot.name) => 4,
-            "report" | "timer" | "disks" | "taps" if !extra.contains(&slot.name) => 0,
+            "report" | "timer" | "disks" | "taps" | "main_socket" | "received"
+                if !extra.contains(&slot.name) =>
+            {
+                0
+            }
+            // A file is there for as long as a request takes.
+            "opened" => 0,
             name if OPTIONAL_BELLS.contains(&name) && !extra.contains(&name) => 0,
             // As many as there are calls to count, where `counters_are_...` looks at them, as clients, and as streams.
             "counters" | "connections" | "vsock_streams" => 0,
@@ -213,7 +225,7 @@ fn with_an_api_its_thread_and_main_hold_their_slots_and_the_others_no_more_than_
     let threads = own_threads(&run);
     for (name, thread) in &threads {
         let role = if name == "rf-main" { "main_api" } else { role(name, &[]) };
-        assert_holds_slots_of(role, thread, 2, &[]);
+        assert_holds_slots_of(role, thread, 2, &["main_socket", "received"]);
     }
     let wires = [
         (("rf-api", api::slot::MAIN_BELL), ("rf-main", main_api::slot::BELL)),

@@ -1,8 +1,8 @@
 //! A machine as the API sees it: what was configured, its state, and what may be asked in which state.
 
 use super::model::{
-    ActionType, Balloon, BootSource, Configuration, Drive, Entropy, FirecrackerVersion, InstanceInfo,
-    MachineConfig, NetworkInterface, VmState, Vsock,
+    ActionType, Balloon, BootSource, Configuration, Drive, DriveUpdate, Entropy, FirecrackerVersion,
+    InstanceInfo, MachineConfig, NetworkInterface, NetworkInterfaceUpdate, RateLimiter, VmState, Vsock,
 };
 use super::request::Request;
 use super::response::{Fault, Response};
@@ -46,6 +46,10 @@ pub enum Order {
     Interface(NetworkInterface),
     /// See that its socket can be made, then [`Machine::set_vsock`].
     Vsock(Vsock),
+    /// Change a drive that the guest uses, then [`Machine::set_drive`].
+    ChangeDrive(DriveChange),
+    /// Change an interface that the guest uses, then [`Machine::set_interface`].
+    ChangeInterface(InterfaceChange),
     /// Have the guest give so many MiB.
     Inflate(u32),
     /// Answer with what the guest tells of its memory.
@@ -60,6 +64,32 @@ pub enum Order {
     Pause,
     /// Let all run, then [`Machine::set_state`].
     Resume,
+}
+
+/// How a drive changes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DriveChange {
+    /// Which of the guest's disks it is, from 0.
+    pub index: usize,
+    /// The drive as it is to be.
+    pub drive: Drive,
+    /// Its file is to be looked at again, or is another one.
+    pub file: bool,
+    /// The limits that change.
+    pub limits: RateLimiter,
+}
+
+/// How an interface changes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InterfaceChange {
+    /// Which of the guest's interfaces it is, from 0.
+    pub index: usize,
+    /// The interface as it is to be.
+    pub interface: NetworkInterface,
+    /// The limits that change of what comes to the guest.
+    pub receive: RateLimiter,
+    /// The same of what goes from it.
+    pub transmit: RateLimiter,
 }
 
 /// The machine.
@@ -103,7 +133,9 @@ fn when(request: &Request) -> When {
             ActionType::InstanceStart => When::BeforeStart,
             ActionType::SendCtrlAltDel | ActionType::FlushMetrics => When::AfterStart,
         },
-        Request::PatchBalloon(_)
+        Request::PatchDrive(_)
+        | Request::PatchNetworkInterface(_)
+        | Request::PatchBalloon(_)
         | Request::GetBalloonStatistics
         | Request::PatchBalloonStatistics(_)
         | Request::PatchVm(_) => When::AfterStart,
@@ -189,7 +221,11 @@ impl Machine {
             }
             Request::PutBootSource(source) => Order::Boot(source),
             Request::PutDrive(drive) => self.check_drive(drive)?,
+            Request::PatchDrive(update) => Order::ChangeDrive(self.changed_drive(update)?),
             Request::PutNetworkInterface(interface) => Order::Interface(interface),
+            Request::PatchNetworkInterface(update) => {
+                Order::ChangeInterface(self.changed_interface(&update)?)
+            }
             Request::PutEntropy(entropy) => {
                 self.entropy = Some(entropy);
                 Order::Answer(Response::DONE)
@@ -326,6 +362,40 @@ impl Machine {
             )));
         }
         Ok(Order::Drive(drive))
+    }
+
+    /// The guest has its root device first, whichever place that has here.
+    fn changed_drive(&self, update: DriveUpdate) -> Result<DriveChange, Fault> {
+        let mut order: Vec<&Drive> = self.drives.iter().collect();
+        order.sort_by_key(|drive| !drive.is_root_device);
+        let index = order.iter().position(|drive| drive.drive_id == update.drive_id);
+        let index = index.ok_or_else(|| {
+            let DriveUpdate { drive_id, .. } = &update;
+            Fault::new(format_args!("the machine has no drive {drive_id}: a drive is added before the start"))
+        })?;
+        let mut drive = order[index].clone();
+        let file = update.path_on_host.is_some();
+        if let Some(path) = update.path_on_host {
+            drive.path_on_host = path;
+        }
+        let limits = update.rate_limiter.unwrap_or_default();
+        drive.rate_limiter = limits.instead_of(drive.rate_limiter);
+        Ok(DriveChange { index, drive, file, limits })
+    }
+
+    fn changed_interface(&self, update: &NetworkInterfaceUpdate) -> Result<InterfaceChange, Fault> {
+        let NetworkInterfaceUpdate { iface_id, rx_rate_limiter, tx_rate_limiter } = update;
+        let index = self.interfaces.iter().position(|interface| interface.iface_id == *iface_id);
+        let index = index.ok_or_else(|| {
+            Fault::new(format_args!(
+                "the machine has no network interface {iface_id}: an interface is added before the start"
+            ))
+        })?;
+        let mut interface = self.interfaces[index].clone();
+        let (receive, transmit) = (rx_rate_limiter.unwrap_or_default(), tx_rate_limiter.unwrap_or_default());
+        interface.rx_rate_limiter = receive.instead_of(interface.rx_rate_limiter);
+        interface.tx_rate_limiter = transmit.instead_of(interface.tx_rate_limiter);
+        Ok(InterfaceChange { index, interface, receive, transmit })
     }
 
     /// What the machine is to run.

@@ -4,8 +4,8 @@ use serde::de::DeserializeOwned;
 
 use super::http::Message;
 use super::model::{
-    Action, Balloon, BalloonStatisticsUpdate, BalloonUpdate, BootSource, Drive, Entropy, MachineConfig,
-    NetworkInterface, Vm, Vsock,
+    Action, Balloon, BalloonStatisticsUpdate, BalloonUpdate, BootSource, Drive, DriveUpdate, Entropy,
+    MachineConfig, NetworkInterface, NetworkInterfaceUpdate, Vm, Vsock,
 };
 use super::response::Fault;
 
@@ -28,8 +28,12 @@ pub enum Request {
     PutBootSource(BootSource),
     /// `PUT /drives/{drive_id}`
     PutDrive(Drive),
+    /// `PATCH /drives/{drive_id}`
+    PatchDrive(DriveUpdate),
     /// `PUT /network-interfaces/{iface_id}`
     PutNetworkInterface(NetworkInterface),
+    /// `PATCH /network-interfaces/{iface_id}`
+    PatchNetworkInterface(NetworkInterfaceUpdate),
     /// `GET /balloon`
     GetBalloon,
     /// `PUT /balloon`
@@ -122,7 +126,9 @@ pub const ROUTES: &[Route] = &[
     patch("/machine-config", |_, body| json(body).map(Request::PatchMachineConfig)),
     put("/boot-source", |_, body| json(body).map(Request::PutBootSource)),
     put("/drives/{drive_id}", drive),
+    patch("/drives/{drive_id}", drive_update),
     put("/network-interfaces/{iface_id}", network_interface),
+    patch("/network-interfaces/{iface_id}", network_interface_update),
     get("/balloon", || Request::GetBalloon),
     put("/balloon", |_, body| json(body).map(Request::PutBalloon)),
     patch("/balloon", |_, body| json(body).map(Request::PatchBalloon)),
@@ -132,8 +138,6 @@ pub const ROUTES: &[Route] = &[
     put("/entropy", |_, body| json(body).map(Request::PutEntropy)),
     put("/actions", |_, body| json(body).map(Request::PutAction)),
     patch("/vm", |_, body| json(body).map(Request::PatchVm)),
-    absent(Method::Patch, "/drives/{drive_id}", "changing a drive"),
-    absent(Method::Patch, "/network-interfaces/{iface_id}", "changing a network interface"),
     absent(Method::Patch, "/balloon/hinting/start", HINTING),
     absent(Method::Get, "/balloon/hinting/status", HINTING),
     absent(Method::Patch, "/balloon/hinting/stop", HINTING),
@@ -236,6 +240,18 @@ fn drive(id: &str, body: &[u8]) -> Result<Request, Fault> {
     let drive: Drive = json(body)?;
     same_id(id, &drive.drive_id)?;
     Ok(Request::PutDrive(drive))
+}
+
+fn drive_update(id: &str, body: &[u8]) -> Result<Request, Fault> {
+    let update: DriveUpdate = json(body)?;
+    same_id(id, &update.drive_id)?;
+    Ok(Request::PatchDrive(update))
+}
+
+fn network_interface_update(id: &str, body: &[u8]) -> Result<Request, Fault> {
+    let update: NetworkInterfaceUpdate = json(body)?;
+    same_id(id, &update.iface_id)?;
+    Ok(Request::PatchNetworkInterface(update))
 }
 
 fn network_interface(id: &str, body: &[u8]) -> Result<Request, Fault> {

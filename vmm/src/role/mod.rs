@@ -6,6 +6,7 @@
 pub mod api;
 pub mod calls;
 pub mod console;
+pub mod desk;
 pub mod devices;
 mod events;
 pub mod exchange;

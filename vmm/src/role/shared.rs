@@ -6,6 +6,7 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::time::Instant;
 
+use super::desk::Desk;
 use crate::confine::futex;
 use crate::devices::output::Output;
 use crate::devices::ports::Ports;
@@ -46,6 +47,8 @@ pub enum Place {
 /// What main asks of a vCPU thread, or of io.
 const PAUSE: u32 = 0;
 const RUN: u32 = 1;
+/// What it asks of io beside [`PAUSE`], every other time that io is to look at its desk meanwhile.
+const LOOK: u32 = 2;
 
 /// One vCPU's part of the shared state. Begins paused.
 #[derive(Debug, Default)]
@@ -122,7 +125,7 @@ impl VcpuState {
 /// io's part of the shared state. Begins running: it serves what is there before any vCPU runs.
 #[derive(Debug)]
 pub struct IoState {
-    /// [`PAUSE`] or [`RUN`]; stored by main, and the futex word on which io waits.
+    /// [`PAUSE`], that with [`LOOK`], or [`RUN`]; stored by main, and the futex word on which io waits.
     request: AtomicU32,
     /// [`PAUSE`] or [`RUN`]; stored by io, and the futex word on which main waits.
     place: AtomicU32,
@@ -152,11 +155,26 @@ impl IoState {
         futex::wake_all(&self.request);
     }
 
-    /// io: stands still while main wants it. What happens to its descriptors meanwhile, epoll tells it afterwards.
-    pub fn pause_if_wanted(&self) {
-        while self.request.load(Ordering::SeqCst) == PAUSE {
+    /// Main: has io look at its desk while it stands still. One that runs is to be rung.
+    pub fn look_up(&self) {
+        if self.request.load(Ordering::SeqCst) != RUN {
+            // Only main stores here.
+            self.request.fetch_xor(LOOK, Ordering::SeqCst);
+            futex::wake_all(&self.request);
+        }
+    }
+
+    /// io: stands still while main wants it, and looks at its desk in between. What happens to its descriptors meanwhile,
+    /// epoll tells it afterwards.
+    pub fn pause_if_wanted(&self, mut look_at_desk: impl FnMut()) {
+        loop {
+            let request = self.request.load(Ordering::SeqCst);
+            if request == RUN {
+                break;
+            }
             self.go_to(PAUSE);
-            futex::wait(&self.request, PAUSE);
+            look_at_desk();
+            futex::wait(&self.request, request);
         }
         self.go_to(RUN);
     }
@@ -183,6 +201,8 @@ pub struct Shared {
     pub vcpus: Vec<VcpuState>,
     /// io's.
     pub io: IoState,
+    /// What is to change about its devices.
+    pub desk: Desk,
     /// The user typed the escape sequence.
     pub left: AtomicBool,
 }
@@ -198,7 +218,16 @@ impl Shared {
     ) -> &'static Self {
         let vcpus = (0..vcpus).map(|_| VcpuState::default()).collect();
         let left = AtomicBool::new(false);
-        Box::leak(Box::new(Self { output, ports, windows, balloon, vcpus, io: IoState::default(), left }))
+        Box::leak(Box::new(Self {
+            output,
+            ports,
+            windows,
+            balloon,
+            vcpus,
+            io: IoState::default(),
+            desk: Desk::default(),
+            left,
+        }))
     }
 }
 
@@ -222,12 +251,19 @@ mod tests {
     #[test]
     fn io_stands_still_from_its_word_to_main_s() {
         let state: &'static IoState = Box::leak(Box::default());
-        state.pause_if_wanted();
+        state.pause_if_wanted(|| panic!("it runs"));
         assert!(!state.wait_until_paused(Instant::now()));
+        state.look_up();
+        state.pause_if_wanted(|| panic!("it runs"));
         state.ask_to_pause();
-        let thread = std::thread::spawn(|| state.pause_if_wanted());
+        let (looked, looks) = std::sync::mpsc::channel();
+        let thread = std::thread::spawn(move || state.pause_if_wanted(|| looked.send(()).unwrap()));
         assert!(state.wait_until_paused(Instant::now() + Duration::from_mins(1)));
         assert!(!thread.is_finished());
+        for _ in 0..100 {
+            looks.recv().unwrap();
+            state.look_up();
+        }
         state.resume();
         thread.join().unwrap();
         assert!(!state.wait_until_paused(Instant::now()));

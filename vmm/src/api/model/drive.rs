@@ -36,6 +36,18 @@ pub struct Drive {
     pub socket: Option<VhostUserSocket>,
 }
 
+/// `PATCH /drives/{drive_id}`: what is absent stays as it is.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DriveUpdate {
+    /// Which drive.
+    pub drive_id: String,
+    /// Another file, or the same, which has another size now.
+    pub path_on_host: Option<PathBuf>,
+    /// How much it may do in a time from now on.
+    pub rate_limiter: Option<RateLimiter>,
+}
+
 /// What a partition table calls a partition: a GUID, or `NNNNNNNN-PP` of an MBR.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct PartUuid(String);

@@ -26,6 +26,18 @@ pub struct NetworkInterface {
     pub tx_rate_limiter: Option<RateLimiter>,
 }
 
+/// `PATCH /network-interfaces/{iface_id}`: what is absent stays as it is.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NetworkInterfaceUpdate {
+    /// Which interface.
+    pub iface_id: String,
+    /// How much comes to the guest in a time from now on.
+    pub rx_rate_limiter: Option<RateLimiter>,
+    /// How much goes from it in a time from now on.
+    pub tx_rate_limiter: Option<RateLimiter>,
+}
+
 fn mac<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Mac>, D::Error> {
     let text = Option::<String>::deserialize(deserializer)?;
     text.map(|text| text.parse().map_err(D::Error::custom)).transpose()

@@ -54,7 +54,22 @@ impl From<Rate> for TokenBucket {
     }
 }
 
+impl TokenBucket {
+    fn is_a_limit(&self) -> bool {
+        self.size > 0 && self.refill_time > 0
+    }
+}
+
 impl RateLimiter {
+    /// What is left of `present` when a client sends this: a bucket that is absent stays, and one that is no limit takes it away.
+    pub fn instead_of(self, present: Option<Self>) -> Option<Self> {
+        let present = present.unwrap_or_default();
+        let bucket = |new: Option<TokenBucket>, old| new.or(old).filter(TokenBucket::is_a_limit);
+        let limiter =
+            Self { bandwidth: bucket(self.bandwidth, present.bandwidth), ops: bucket(self.ops, present.ops) };
+        (limiter != Self::default()).then_some(limiter)
+    }
+
     /// The limiter as the API shows it; `None` where there is no limit.
     pub fn of(limits: Limits) -> Option<Self> {
         let limiter = Self {

@@ -119,6 +119,24 @@ impl RateLimiter {
         true
     }
 
+    /// Full buckets in the place of those for which there is a rate, which may be no limit; the others stay as they are. An
+    /// operation that waits is asked for once more.
+    pub fn change(&mut self, limits: &Limits, now: Duration) {
+        for (bucket, rate) in
+            [(&mut self.bandwidth, limits.bandwidth), (&mut self.operations, limits.operations)]
+        {
+            if let Some(rate) = rate {
+                *bucket = Bucket::new(&rate, now);
+            }
+        }
+        self.resumes = self.resumes.map(|_| now);
+    }
+
+    /// Whether there is no limit at all.
+    fn is_unlimited(&self) -> bool {
+        self.bandwidth.is_none() && self.operations.is_none()
+    }
+
     /// When there are tokens for the operation that was refused last; `None` if none was since one was granted.
     pub fn resumes(&self) -> Option<Duration> {
         self.resumes
@@ -143,9 +161,6 @@ impl Default for Limiter {
 impl Limiter {
     /// Full buckets.
     pub fn new(limits: &Limits, clock: fn() -> Duration) -> Self {
-        if *limits == Limits::default() {
-            return Self::default();
-        }
         Self { rates: RateLimiter::new(limits, clock()), clock }
     }
 
@@ -155,9 +170,18 @@ impl Limiter {
         self.rates.resumes = None;
     }
 
-    /// See [`RateLimiter::take`].
+    /// See [`RateLimiter::take`]. Without limits the clock is not looked at.
     pub fn take(&mut self, bytes: u64) -> bool {
+        if self.rates.is_unlimited() {
+            self.rates.resumes = None;
+            return true;
+        }
         self.rates.take((self.clock)(), bytes)
+    }
+
+    /// See [`RateLimiter::change`].
+    pub fn change(&mut self, limits: &Limits) {
+        self.rates.change(limits, (self.clock)());
     }
 
     /// See [`RateLimiter::resumes`].
@@ -224,6 +248,25 @@ mod tests {
         );
         assert!(!limiter.take(at(0), 1));
         assert!(limiter.take(at(5000), 1000) && !limiter.take(at(5000), 1));
+    }
+
+    #[test]
+    fn a_change_fills_the_buckets_that_it_names_and_asks_again_for_what_waits() {
+        let mut limiter = RateLimiter::new(
+            &Limits { bandwidth: Some(rate(1000, SECOND, 0)), operations: Some(rate(1, SECOND, 0)) },
+            at(0),
+        );
+        assert!(limiter.take(at(0), 1000) && !limiter.take(at(0), 10));
+        assert_eq!(limiter.resumes(), Some(at(1000)), "for its operation");
+        limiter.change(&Limits { bandwidth: None, operations: Some(rate(5, SECOND, 0)) }, at(1));
+        assert_eq!(limiter.resumes(), Some(at(1)));
+        assert!(!limiter.take(at(1), 10), "the bandwidth is as it was");
+        assert_eq!(limiter.resumes(), Some(at(10)));
+        limiter.change(&Limits { bandwidth: Some(rate(0, SECOND, 0)), operations: None }, at(2));
+        assert!(limiter.take(at(2), u64::MAX), "no limit");
+        assert!((0..4).all(|_| limiter.take(at(2), 1)) && !limiter.take(at(2), 1), "five operations");
+        limiter.change(&Limits { bandwidth: None, operations: Some(rate(1, Duration::ZERO, 0)) }, at(3));
+        assert!(limiter.is_unlimited() && limiter.resumes() == Some(at(3)));
     }
 
     #[test]

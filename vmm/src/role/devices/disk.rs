@@ -1,14 +1,16 @@
 //! A disk's file, opened and measured.
 
 use std::fs::File;
-use std::io::{self, Seek as _, SeekFrom};
-use std::os::unix::fs::FileTypeExt as _;
+use std::io;
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
-use rustix::fs::FlockOperation;
+use rustix::fs::{FileType, FlockOperation, SeekFrom};
 use rustix::io::Errno;
 
 use crate::api::model::{CacheType, Drive, IoEngine, PartUuid, RateLimiter};
+use crate::confine::table::Taken;
 use crate::devices::virtio::Limits;
 use crate::devices::virtio::block::{Cache, ID_BYTES, Properties, SECTOR};
 
@@ -63,13 +65,22 @@ impl DiskConfig {
 #[derive(Debug)]
 pub struct Disk {
     /// Its file, locked for as long as it is open.
-    pub file: File,
+    pub file: Taken,
+    /// Which file that is.
+    pub identity: Identity,
     /// What the guest is told of it.
     pub properties: Properties,
     /// How much it may do in a time.
     pub limits: Limits,
     /// Bytes after the last whole sector, which the guest does not see.
     pub remainder: u64,
+}
+
+/// Which file: a name may be another's later, and a file may have several.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Identity {
+    device: u64,
+    inode: u64,
 }
 
 /// Why a file cannot be a disk.
@@ -131,32 +142,54 @@ impl Disk {
     /// # Errors
     /// See [`Error`].
     pub fn open(config: &DiskConfig) -> Result<Self, Error> {
+        Self::open_beside(config, None)
+    }
+
+    /// The same, but the file may be one that this process has locked already.
+    ///
+    /// # Errors
+    /// See [`Error`].
+    pub fn open_beside(config: &DiskConfig, locked: Option<Identity>) -> Result<Self, Error> {
         let DiskConfig { path, read_only, .. } = config;
         let (path, read_only) = (path.clone(), *read_only);
-        let opened = |source| Error::Open { path: path.clone(), read_only, source };
-        // Before it is opened: opening a pipe would wait for its other end.
-        let kind = path.metadata().map_err(opened)?.file_type();
-        if !kind.is_file() && !kind.is_block_device() {
+        let failed = |source: io::Error| Error::Open { path: path.clone(), read_only, source };
+        let opened = |errno: Errno| failed(errno.into());
+        let file = open(&path, read_only).map_err(|error| match Errno::from_io_error(&error) {
+            // A folder, which cannot be written to, and a socket.
+            Some(Errno::ISDIR | Errno::NXIO) => Error::Kind { path: path.clone() },
+            _ => failed(error),
+        })?;
+        let status = rustix::fs::fstat(&file).map_err(opened)?;
+        if !matches!(FileType::from_raw_mode(status.st_mode), FileType::RegularFile | FileType::BlockDevice) {
             return Err(Error::Kind { path });
         }
-        let mut file = File::options().read(true).write(!read_only).open(&path).map_err(opened)?;
-        lock(&file, read_only).map_err(|errno| match errno {
-            Errno::WOULDBLOCK => Error::InUse { path: path.clone(), read_only },
-            errno => opened(errno.into()),
-        })?;
-        // A block device has no size in its metadata.
-        let bytes = file.seek(SeekFrom::End(0)).map_err(opened)?;
+        let identity = Identity { device: status.st_dev, inode: status.st_ino };
+        if locked != Some(identity) {
+            lock(&file, read_only).map_err(|errno| match errno {
+                Errno::WOULDBLOCK => Error::InUse { path: path.clone(), read_only },
+                errno => opened(errno),
+            })?;
+        }
+        // A block device has no size in its status.
+        let bytes = rustix::fs::seek(&file, SeekFrom::End(0)).map_err(opened)?;
         if bytes < SECTOR {
             return Err(Error::Small { path, bytes });
         }
         let properties =
             Properties { sectors: bytes / SECTOR, read_only, cache: config.cache, id: id(&config.id) };
-        Ok(Self { file, properties, limits: config.limits, remainder: bytes % SECTOR })
+        Ok(Self { file, identity, properties, limits: config.limits, remainder: bytes % SECTOR })
     }
 }
 
+/// Without waiting for the other end of a pipe, which is none. Fenced main makes the same call, where a client changes a disk.
+fn open(path: &Path, read_only: bool) -> io::Result<Taken> {
+    let flags = libc::O_NOCTTY | libc::O_NONBLOCK;
+    let file = File::options().read(true).write(!read_only).custom_flags(flags).open(path)?;
+    Ok(Taken::from(OwnedFd::from(file)))
+}
+
 /// An advisory lock, which goes when the last descriptor of the open file does.
-fn lock(file: &File, read_only: bool) -> Result<(), Errno> {
+fn lock(file: &Taken, read_only: bool) -> Result<(), Errno> {
     let operation = if read_only {
         FlockOperation::NonBlockingLockShared
     } else {

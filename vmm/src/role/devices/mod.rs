@@ -14,7 +14,7 @@ use rustix::time::{TimerfdClockId, TimerfdFlags};
 use vmm_sys_util::eventfd::EventFd;
 
 pub use self::balloon::{BalloonConfig, Error as BalloonError, TextError as BalloonTextError};
-pub use self::disk::{Disk, DiskConfig, Error as DiskError, TextError};
+pub use self::disk::{Disk, DiskConfig, Error as DiskError, Identity as DiskIdentity, TextError};
 pub use self::net::{Error as NetError, Interface, NetConfig, NetTextError};
 pub use self::vsock::{Error as VsockError, TextError as VsockTextError, Vsock, VsockConfig};
 use super::io::{DeviceDescriptors, Kind};
@@ -80,7 +80,7 @@ pub struct Wiring {
     /// Of `CLOCK_MONOTONIC`, for their rate limiters; there if a device is.
     timer: Option<OwnedFd>,
     /// What owns the descriptors that the devices name.
-    _disks: Vec<Disk>,
+    disks: Vec<Disk>,
     _interfaces: Vec<Interface>,
     _vsock: Option<Vsock>,
 }
@@ -127,7 +127,7 @@ impl Wiring {
             })
             .collect::<Result<Vec<_>, _>>()?;
         let timer = (!devices.is_empty()).then(timer).transpose()?;
-        Ok(Self { devices, timer, _disks: disks, _interfaces: interfaces, _vsock: vsock })
+        Ok(Self { devices, timer, disks, _interfaces: interfaces, _vsock: vsock })
     }
 
     /// The registers, where the guest finds them.
@@ -144,6 +144,11 @@ impl Wiring {
             }
             _ => None,
         })
+    }
+
+    /// Which files are behind the disks, in their order.
+    pub fn disks(&self) -> Vec<DiskIdentity> {
+        self.disks.iter().map(|disk| disk.identity).collect()
     }
 
     /// The number of their timer.

@@ -9,9 +9,9 @@ use vmm_sys_util::epoll::EventSet;
 
 use crate::confine::{Slot, futex};
 use crate::devices::virtio::balloon::{Balloon, Pages};
-use crate::devices::virtio::block::{Block, Storage};
 use crate::devices::virtio::rng::Entropy;
-use crate::devices::virtio::{Broken, Device, Queue, Request, Transport};
+use crate::devices::virtio::{Broken, Configuration, Device, Queue, Request, Transport};
+use crate::role::desk::Change;
 
 /// A device together with what it has on this host: descriptors of its own, beside the queues' kicks.
 pub(super) trait Hosted: Device {
@@ -24,13 +24,17 @@ pub(super) trait Hosted: Device {
         false
     }
 
+    /// Changes what the user wants changed: false if it is another device's.
+    fn change(&mut self, _change: &Change, _configuration: &Configuration) -> bool {
+        false
+    }
+
     /// The queues were served, begun or ended: listens from now on to what it wants to hear.
     fn listen_again(&mut self, _ops: &mut EventOps) {}
 }
 
 impl<P: Pages> Hosted for Balloon<P> {}
 impl Hosted for Entropy {}
-impl<S: Storage> Hosted for Block<S> {}
 
 /// A device between its registers and its descriptors.
 #[derive(Debug)]
@@ -87,6 +91,16 @@ impl Attached {
     /// When it has work again without an event: never, while it has no queue for it.
     pub(super) fn resumes(&self) -> Option<Duration> {
         self.device.resumes().filter(|_| self.lines.iter().any(|line| line.queue.is_some()))
+    }
+
+    /// Changes what the user wants changed, and tells the driver of what it can see: false if it is another device's. What a
+    /// limiter held back, [`Self::go_on`] does afterwards.
+    pub(super) fn change(&mut self, change: &Change) -> bool {
+        let is_mine = self.device.change(change, self.transport.configuration());
+        if is_mine && self.transport.tell_of_configuration() {
+            self.interrupt.ring();
+        }
+        is_mine
     }
 
     /// A vCPU may wait for something that its guest asked for by a register.

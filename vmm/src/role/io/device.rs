@@ -196,11 +196,11 @@ impl DeviceDescriptors {
                 Box::new(Console::new(Terminal::new(waiting, surroundings.shared, bell)))
             }
             Kind::Disk { index, properties, limits, .. } => {
-                let file = DiskFile(slot(slot::DISKS.start() + RawFd::from(index)));
+                let file = DiskFile { slot: slot(slot::DISKS.start() + RawFd::from(index)), index };
                 Box::new(Block::new(properties, file, limiter(limits)))
             }
             Kind::Net { index, rates, .. } => {
-                let tap = Tap(slot(slot::TAPS.start() + RawFd::from(index)));
+                let tap = Tap { slot: slot(slot::TAPS.start() + RawFd::from(index)), index };
                 Box::new(Net::new(tap, &rates, timer::clock))
             }
             Kind::Vsock { cid, path, .. } => {

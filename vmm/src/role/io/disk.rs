@@ -7,12 +7,19 @@ use rustix::fs::FallocateFlags;
 use rustix::io::Errno;
 use vm_memory::VolatileSlice;
 
+use super::attached::Hosted;
 use crate::confine::Slot;
-use crate::devices::virtio::block::{Failed, Storage};
+use crate::devices::virtio::Configuration;
+use crate::devices::virtio::block::{self, Block, Failed, Storage};
+use crate::role::desk::{Change, Contents};
 
 /// The file at a slot of this thread's table.
 #[derive(Debug)]
-pub(super) struct DiskFile(pub(super) Slot);
+pub(super) struct DiskFile {
+    pub(super) slot: Slot,
+    /// Which of the disks it is, from 0.
+    pub(super) index: u8,
+}
 
 impl From<Errno> for Failed {
     fn from(errno: Errno) -> Self {
@@ -62,7 +69,7 @@ fn once(mut call: impl FnMut() -> Result<(), Errno>) -> Result<(), Failed> {
 
 impl DiskFile {
     fn allocate(&self, flags: FallocateFlags, offset: u64, length: u64) -> Result<(), Failed> {
-        once(|| rustix::fs::fallocate(self.0, flags | FallocateFlags::KEEP_SIZE, offset, length))
+        once(|| rustix::fs::fallocate(self.slot, flags | FallocateFlags::KEEP_SIZE, offset, length))
     }
 }
 
@@ -71,7 +78,7 @@ impl Storage for DiskFile {
         all(memory, offset, |bytes, length, offset| {
             // SAFETY: guest memory of `length` bytes, into which this program keeps no reference, so that the kernel may write
             // to it as the guest itself may at any time.
-            let count = unsafe { libc::pread(self.0.as_raw_fd(), bytes.cast(), length, offset) };
+            let count = unsafe { libc::pread(self.slot.as_raw_fd(), bytes.cast(), length, offset) };
             moved(count)
         })
     }
@@ -79,13 +86,13 @@ impl Storage for DiskFile {
     fn write(&self, offset: u64, memory: &VolatileSlice<'_>) -> Result<(), Failed> {
         all(memory, offset, |bytes, length, offset| {
             // SAFETY: the kernel reads guest memory of `length` bytes, whatever the guest does to it meanwhile.
-            let count = unsafe { libc::pwrite(self.0.as_raw_fd(), bytes.cast(), length, offset) };
+            let count = unsafe { libc::pwrite(self.slot.as_raw_fd(), bytes.cast(), length, offset) };
             moved(count)
         })
     }
 
     fn flush(&self) -> Result<(), Failed> {
-        once(|| rustix::fs::fdatasync(self.0))
+        once(|| rustix::fs::fdatasync(self.slot))
     }
 
     fn discard(&self, offset: u64, length: u64) -> Result<(), Failed> {
@@ -96,5 +103,20 @@ impl Storage for DiskFile {
         // A hole reads as zeros.
         let how = if unmap { FallocateFlags::PUNCH_HOLE } else { FallocateFlags::ZERO_RANGE };
         self.allocate(how, offset, length)
+    }
+}
+
+impl Hosted for Block<DiskFile> {
+    fn change(&mut self, change: &Change, configuration: &Configuration) -> bool {
+        let &Change::Disk { index, contents, limits } = change else { return false };
+        if index != self.storage().index {
+            return false;
+        }
+        if let Contents::Resized { sectors } | Contents::File { sectors, .. } = contents {
+            self.resize(sectors);
+            configuration.set(block::CAPACITY, &sectors.to_le_bytes());
+        }
+        self.change_limits(&limits);
+        true
     }
 }

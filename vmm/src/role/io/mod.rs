@@ -7,6 +7,7 @@ mod device;
 mod disk;
 mod input;
 mod pages;
+mod received;
 mod tap;
 mod terminal;
 mod timer;
@@ -28,6 +29,7 @@ use vmm_sys_util::epoll::EventSet;
 use self::attached::{Attached, Rest};
 use self::input::Input;
 use self::timer::Timer;
+use super::desk::{Change, Contents, Failed};
 use super::events;
 use super::policies::io::slot;
 use super::policies::{io, io_vsock};
@@ -65,6 +67,8 @@ pub struct Descriptors {
     pub main_bell: RawFd,
     /// The serial port's irqfd.
     pub serial_irq: RawFd,
+    /// The socket to main, where there is an API.
+    pub main_socket: Option<RawFd>,
     /// The keyboard's irqfd, where there is a keyboard.
     pub keyboard_irq: Option<RawFd>,
     /// The console thread's bell, if there is a console device.
@@ -119,6 +123,11 @@ fn become_io<R: Role>(
         Placement { from: descriptors.main_bell, slot: slot::MAIN_BELL },
         Placement { from: descriptors.serial_irq, slot: slot::SERIAL_IRQ },
     ];
+    // At the number of what comes by it as well, so that nothing else gets that one.
+    let sockets = [slot::MAIN_SOCKET, slot::RECEIVED];
+    placements.extend(
+        descriptors.main_socket.into_iter().flat_map(|from| sockets.map(|slot| Placement { from, slot })),
+    );
     placements.extend(descriptors.console_bell.map(|from| Placement { from, slot: slot::OUTPUT_BELL }));
     placements.extend(work.timer.map(|from| Placement { from, slot: slot::TIMER }));
     let keyboard = descriptors.keyboard_irq.map(|from| Placement { from, slot: slot::KEYBOARD_IRQ });
@@ -129,6 +138,9 @@ fn become_io<R: Role>(
     let mut events = EventManager::new()?;
     // The event manager made its epoll descriptor at the lowest free number.
     slotted.assert_open(slot::EPOLL)?;
+    if descriptors.main_socket.is_some() {
+        slotted.fill_below(slot::RECEIVED)?;
+    }
     for device in &mut work.devices {
         device.prepare(&slotted)?;
     }
@@ -147,6 +159,8 @@ struct Loop {
     room: Slot,
     bell: Slot,
     main_bell: Slot,
+    /// Nothing lies there without an API, and nothing is sent then.
+    main_socket: Slot,
     keyboard_irq: Option<Slot>,
 }
 
@@ -165,6 +179,7 @@ impl Loop {
             room: slot(slot::ROOM),
             bell: slot(slot::BELL),
             main_bell: slot(slot::MAIN_BELL),
+            main_socket: slot(slot::MAIN_SOCKET),
             keyboard_irq: keyboard.then(|| slot(slot::KEYBOARD_IRQ)),
         }
     }
@@ -186,6 +201,26 @@ impl Loop {
 }
 
 impl Loop {
+    /// What main wants changed.
+    fn look_at_desk(&mut self) {
+        let Some(change) = self.shared.desk.take() else { return };
+        self.shared.desk.done(self.change(&change));
+    }
+
+    fn change(&mut self, change: &Change) -> Result<(), Failed> {
+        if let Change::Disk { index, contents: Contents::File { message, .. }, .. } = *change {
+            let disk = slot::DISKS.start() + RawFd::from(index);
+            if !received::put_in_place(self.main_socket, message, disk) {
+                return Err(Failed::NoFile);
+            }
+        }
+        if self.devices.iter_mut().any(|device| device.change(change)) {
+            Ok(())
+        } else {
+            Err(Failed::NoDevice)
+        }
+    }
+
     /// What a vCPU waits for, and what a turn has left.
     fn look_at_devices(&mut self, ops: &mut EventOps) {
         for index in 0..self.devices.len() {
@@ -245,7 +280,8 @@ impl MutEventSubscriber for Loop {
             }
             slot::BELL => {
                 self.bell.hear();
-                self.shared.io.pause_if_wanted();
+                self.shared.io.pause_if_wanted(|| self.look_at_desk());
+                self.look_at_desk();
                 self.look_at_keyboard();
                 self.look_at_devices(ops);
                 self.input.port_ready(ops);

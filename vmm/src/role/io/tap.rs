@@ -9,11 +9,17 @@ use vmm_sys_util::epoll::EventSet;
 
 use super::attached::Hosted;
 use crate::confine::Slot;
+use crate::devices::virtio::Configuration;
 use crate::devices::virtio::net::{Link, Net, Offloads, Received};
+use crate::role::desk::Change;
 
 /// The TAP at a slot of this thread's table.
 #[derive(Debug)]
-pub(super) struct Tap(pub(super) Slot);
+pub(super) struct Tap {
+    pub(super) slot: Slot,
+    /// Which of the interfaces it is, from 0.
+    pub(super) index: u8,
+}
 
 #[expect(clippy::cast_possible_truncation, reason = "a request has 32 bits")]
 const SET_OFFLOADS: Opcode = libc::TUNSETOFFLOAD as Opcode;
@@ -32,12 +38,12 @@ impl Link for Tap {
         // The kernel knows these since before it had this call's filters. Where the TAP is gone, or a refused call answers
         // with an error, nothing is offloaded that was not before.
         // SAFETY: the descriptor is a TAP's, and the request is one of TAPs.
-        let _ = unsafe { rustix::ioctl::ioctl(self.0, setter) };
+        let _ = unsafe { rustix::ioctl::ioctl(self.slot, setter) };
     }
 
     fn receive(&mut self, frame: &mut [u8]) -> Received {
         loop {
-            match rustix::io::read(self.0, &mut *frame) {
+            match rustix::io::read(self.slot, &mut *frame) {
                 Ok(length) => return Received::Frame(length),
                 Err(Errno::INTR) => {}
                 // None is there, or the interface was taken away: then no more will come, and epoll says nothing again.
@@ -48,21 +54,30 @@ impl Link for Tap {
 
     fn send(&mut self, frame: &[u8]) {
         // What the kernel does not take is lost, as on any wire: a header that contradicts itself, an interface that is down.
-        while rustix::io::write(self.0, frame) == Err(Errno::INTR) {}
+        while rustix::io::write(self.slot, frame) == Err(Errno::INTR) {}
     }
 }
 
 impl Hosted for Net<Tap> {
     fn listen(&mut self, ops: &mut EventOps) {
         // At each frame that comes and not as long as one is there: so a guest without buffers keeps nobody busy.
-        let events = Events::new(&self.link().0, EventSet::IN | EventSet::EDGE_TRIGGERED);
+        let events = Events::new(&self.link().slot, EventSet::IN | EventSet::EDGE_TRIGGERED);
         ops.add(events).expect("epoll takes a TAP");
     }
 
     fn ready(&mut self, number: RawFd, _events: EventSet, _ops: &mut EventOps) -> bool {
-        let is_mine = number == self.link().0.as_raw_fd();
+        let is_mine = number == self.link().slot.as_raw_fd();
         if is_mine {
             self.announce();
+        }
+        is_mine
+    }
+
+    fn change(&mut self, change: &Change, _configuration: &Configuration) -> bool {
+        let &Change::Interface { index, rates } = change else { return false };
+        let is_mine = index == self.link().index;
+        if is_mine {
+            self.change_rates(&rates);
         }
         is_mine
     }

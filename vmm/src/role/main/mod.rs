@@ -1,5 +1,6 @@
 //! The main thread: builds the machine's life around it, then waits, fenced, for its end, and answers the API's requests.
 
+mod change;
 mod last_words;
 mod monitor;
 mod pause;
@@ -86,7 +87,10 @@ impl Begun {
             }
             Self::MainApi(main) => {
                 // SAFETY: the same.
-                Placed::MainApi(unsafe { main.own_table(placements, farewell) }?)
+                let placed = unsafe { main.own_table(placements, farewell) }?;
+                // What it opens later lies at the lowest number that is free.
+                placed.fill_below(main_api::slot::OPENED)?;
+                Placed::MainApi(placed)
             }
         })
     }
@@ -130,6 +134,8 @@ pub struct Descriptors {
     pub api_bell: Option<RawFd>,
     /// io's.
     pub io_bell: Option<RawFd>,
+    /// The socket to io, where there are both.
+    pub io_socket: Option<RawFd>,
 }
 
 /// Main in a table that holds its slots.
@@ -168,6 +174,7 @@ pub fn take_slots(
         .chain(place(descriptors.report, slot::REPORT))
         .chain(place(descriptors.api_bell, main_api::slot::API_BELL))
         .chain(place(descriptors.io_bell, main_api::slot::IO_BELL))
+        .chain(place(descriptors.io_socket, main_api::slot::IO_SOCKET))
         .chain(vcpus)
         .collect();
     Ok(Seated {

@@ -10,12 +10,14 @@ use kvm_ioctls::{VcpuFd, VmFd};
 use rustix::event::{PollFd, PollFlags, Timespec};
 use seccomp_policies::embed::Embedded;
 
+use super::change::Files;
 use super::{Held, Seated, Service, policy_of, slot};
 use crate::confine::install::Hold;
 use crate::confine::{self, Fencing, Phase, Record, Slot, signals, table};
 use crate::machine;
 use crate::report::{Cause, Ended, Outlets, QuirkNote, ThreadLine, Used, Violation, exit_code};
 use crate::role::calls::{self, Points, ThreadCounters};
+use crate::role::devices::DiskIdentity;
 use crate::role::policies::console;
 use crate::role::shared::{Shared, VcpuState, Verdict};
 
@@ -36,6 +38,7 @@ pub struct Monitor {
     quirk: Option<QuirkNote>,
     /// The API, where there is one.
     pub(super) service: Option<Service>,
+    pub(super) files: Files,
 }
 
 /// What the monitor is told of the run.
@@ -53,6 +56,8 @@ pub struct Subject {
     pub quirk: Option<QuirkNote>,
     /// The API, where there is one.
     pub service: Option<Service>,
+    /// Which files are behind the disks, in their order.
+    pub disks: Vec<DiskIdentity>,
 }
 
 /// A thread as main watches it.
@@ -78,7 +83,7 @@ impl Monitor {
         points: Result<Points, String>,
     ) -> Result<Self, confine::fence::Error> {
         let Seated { placed, vcpus, console_exit, report } = seated;
-        let Subject { vm, shared, records, fencing, quirk, service } = subject;
+        let Subject { vm, shared, records, fencing, quirk, service, disks } = subject;
         let slots = vm.into_iter().flat_map(|vm| slot::VCPUS.take(vcpus).map(move |slot| (vm, slot)));
         let vcpus = slots.map(|(vm, slot)| vcpu_at(vm, slot)).collect::<Result<_, _>>()?;
         let counters =
@@ -113,6 +118,7 @@ impl Monitor {
             not_counted,
             quirk,
             service,
+            files: Files::new(disks),
         })
     }
 

@@ -17,7 +17,7 @@ use crate::role::policies::main_api::slot;
 #[derive(Debug)]
 pub struct Service {
     exchange: &'static Exchange,
-    machine: Machine,
+    pub(super) machine: Machine,
     /// The request to start waits for its answer.
     starting: bool,
 }
@@ -70,6 +70,8 @@ impl Service {
                 self.machine.set_vsock(vsock);
             }
             Order::Start(_)
+            | Order::ChangeDrive(_)
+            | Order::ChangeInterface(_)
             | Order::CtrlAltDel
             | Order::Inflate(_)
             | Order::BalloonStatistics
@@ -147,6 +149,8 @@ impl Monitor {
                 self.press_ctrl_alt_del()?;
                 return Ok(Response::DONE);
             }
+            Order::ChangeDrive(change) => return self.change_drive(change),
+            Order::ChangeInterface(change) => return self.change_interface(change),
             Order::BalloonStatistics => {
                 return Ok(Response::json(&BalloonStatistics::from(&self.balloon()?)));
             }

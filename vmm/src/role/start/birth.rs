@@ -60,7 +60,8 @@ impl Birth {
         let console = console::start(fencing, self.bells.of_console(), shared)?;
         let work =
             io_role::Work { terminal, shared, memory, devices: wiring.descriptors(), timer: wiring.timer() };
-        let io = io_role::start(fencing, self.bells.of_io(has_console), work)?;
+        let main_socket = self.serving.as_ref().map(|serving| serving.main_socket.as_raw_fd());
+        let io = io_role::start(fencing, self.bells.of_io(has_console, main_socket), work)?;
         let mut threads = vec![io, console];
         for (index, vcpu) in vcpus.iter().enumerate() {
             threads.push(vcpu::start(index, fencing, self.bells.of_vcpu(vcpu.as_raw_fd()), vm, shared)?);
@@ -73,6 +74,7 @@ impl Birth {
             vm: Some(vm.as_raw_fd()),
             vcpus: vcpus.into_iter().map(own_number).collect::<Result<_, _>>()?,
             io_bell: self.serving.as_ref().map(|_| self.bells.io.as_raw_fd()),
+            io_socket: self.serving.as_ref().map(|serving| serving.io_socket.as_raw_fd()),
             ..self.descriptors()
         };
         let mut subject = Subject {
@@ -82,6 +84,7 @@ impl Birth {
             fencing,
             quirk,
             service: None,
+            disks: wiring.disks(),
         };
         if let Some(report) = &self.settings.report {
             // Only now is there something to put in the place of an older report. A pipe has no length to set.
@@ -101,6 +104,7 @@ impl Birth {
             fencing: self.settings.fencing,
             quirk: None,
             service: None,
+            disks: Vec::new(),
         };
         let descriptors = self.descriptors();
         Ok(self.fence(&descriptors, &mut subject, ())?.never_started(cause))
@@ -117,6 +121,7 @@ impl Birth {
             vcpus: Vec::new(),
             api_bell: self.serving.as_ref().map(|serving| serving.bell.as_raw_fd()),
             io_bell: None,
+            io_socket: None,
         }
     }
 
@@ -136,7 +141,8 @@ impl Birth {
         std::mem::forget((bells, signals, served, owners, settings.report));
         let seated = seated?;
         let records = std::iter::once(record).chain(api).chain(subject.records.drain(..)).collect();
-        let subject = Subject { records, service, quirk: subject.quirk.take(), ..*subject };
+        let disks = std::mem::take(&mut subject.disks);
+        let subject = Subject { records, service, disks, quirk: subject.quirk.take(), ..*subject };
         Ok(Monitor::fence(seated, subject, points)?)
     }
 }

@@ -3,6 +3,8 @@
 use std::os::fd::OwnedFd;
 
 use rustix::event::{PollFd, PollFlags};
+use rustix::io::Errno;
+use rustix::net::{AddressFamily, SocketFlags, SocketType};
 use rustix::time::{TimerfdClockId, TimerfdFlags};
 use vmm_sys_util::eventfd::EventFd;
 
@@ -23,13 +25,18 @@ use crate::role::main::{Monitor, Served, Service, cause_of};
 #[derive(Debug)]
 pub(super) struct Serving {
     pub(super) bell: EventFd,
+    /// By which main sends io files.
+    pub(super) io_socket: OwnedFd,
+    /// io's end of it.
+    pub(super) main_socket: OwnedFd,
     service: Service,
     thread: Started,
-    owners: Owners,
+    socket: Socket,
+    timer: OwnedFd,
 }
 
 /// What owns the descriptors of which the thread has its own.
-pub(super) type Owners = (Socket, OwnedFd);
+pub(super) type Owners = (Socket, [OwnedFd; 3]);
 
 impl Serving {
     /// Gives birth to the thread. Nobody can connect before it is under its filter.
@@ -52,18 +59,26 @@ impl Serving {
         thread.wait_fenced()?;
         socket.listen()?;
         prepare("ringing the API's thread", bell.write(1))?;
-        Ok(Self { bell, service: Service::new(exchange, machine), thread, owners: (socket, timer) })
+        let (io_socket, main_socket) = prepare("socketpair", sockets())?;
+        let service = Service::new(exchange, machine);
+        Ok(Self { bell, io_socket, main_socket, service, thread, socket, timer })
     }
 
     /// What outlives the birth: the service, the thread's record, and what owns descriptors.
     pub(super) fn into_parts(self) -> (Service, &'static Record, (EventFd, Owners)) {
-        (self.service, self.thread.record, (self.bell, self.owners))
+        let owners = (self.socket, [self.timer, self.io_socket, self.main_socket]);
+        (self.service, self.thread.record, (self.bell, owners))
     }
 
     fn ring(&self) {
         // A count that nobody has read for 2^64 rings is the only error.
         let _ = self.bell.write(1);
     }
+}
+
+/// Messages, of which each has a file.
+fn sockets() -> Result<(OwnedFd, OwnedFd), Errno> {
+    rustix::net::socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)
 }
 
 /// What ends the time before the start.

@@ -14,7 +14,7 @@ pub use self::storage::{Failed, Storage};
 use super::buffers::{self, Buffers};
 use super::device::{Broken, Device, Features, Identity, Processed};
 use super::queue::Queue;
-use super::rate_limiter::Limiter;
+use super::rate_limiter::{Limiter, Limits};
 
 /// Bytes of a sector, whatever the storage's own are (section 5.2.4).
 pub const SECTOR: u64 = 512;
@@ -61,6 +61,9 @@ pub struct Properties {
     pub id: [u8; ID_BYTES],
 }
 
+/// Where the configuration space has the number of sectors, `capacity` of `struct virtio_blk_config`: in 8 bytes, little-endian.
+pub const CAPACITY: usize = 0;
+
 impl Properties {
     /// What a driver sees before it does anything.
     pub fn identity(&self) -> Identity {
@@ -80,7 +83,7 @@ impl Properties {
     pub fn configuration(&self) -> Vec<u8> {
         let mut space = vec![0; 60];
         let mut put = |at: usize, bytes: &[u8]| space[at..at + bytes.len()].copy_from_slice(bytes);
-        put(0, &self.sectors.to_le_bytes());
+        put(CAPACITY, &self.sectors.to_le_bytes());
         if !self.read_only {
             put(36, &MOST_SECTORS.to_le_bytes());
             put(40, &MOST_RANGES.to_le_bytes());
@@ -127,6 +130,21 @@ impl<S: Storage> Block<S> {
     /// A disk on this storage.
     pub fn new(properties: Properties, storage: S, limiter: Limiter) -> Self {
         Self { properties, storage, limiter }
+    }
+
+    /// What keeps its bytes.
+    pub fn storage(&self) -> &S {
+        &self.storage
+    }
+
+    /// The storage has another size from now on, in sectors; what the driver knows of it is the caller's to change.
+    pub fn resize(&mut self, sectors: u64) {
+        self.properties.sectors = sectors;
+    }
+
+    /// How much it may do in a time from now on; where nothing is said, as much as before.
+    pub fn change_limits(&mut self, limits: &Limits) {
+        self.limiter.change(limits);
     }
 
     fn carry_out(&mut self, buffers: &mut Buffers, memory: &GuestMemoryMmap) -> Result<(), Stopped> {

@@ -140,6 +140,12 @@ impl<L: Link> Net<L> {
         }
     }
 
+    /// How much it does in a time from now on; where nothing is said, as much as before.
+    pub fn change_rates(&mut self, rates: &Rates) {
+        self.receiver.change(&rates.receive);
+        self.transmitter.change(&rates.transmit);
+    }
+
     /// The link has a frame: the receive queue has work.
     pub fn announce(&mut self) {
         self.announced = true;
