@@ -105,9 +105,10 @@ mod tests {
                 // SAFETY: what this thread owns from here on, it makes anew.
                 unsafe { table::take_own(&placements) }.unwrap();
                 table::fill_below(slot::RECEIVED).unwrap();
-                // SAFETY: the sockets were just placed there, and are forgotten below.
-                let (main, socket) =
-                    unsafe { (OwnedFd::from_raw_fd(100), OwnedFd::from_raw_fd(slot::MAIN_SOCKET)) };
+                // SAFETY: the socket was just placed there, and is forgotten below.
+                let main = unsafe { OwnedFd::from_raw_fd(100) };
+                // SAFETY: likewise.
+                let socket = unsafe { OwnedFd::from_raw_fd(slot::MAIN_SOCKET) };
                 test(&main, &|message| put_in_place(&socket, message, DISK));
                 std::mem::forget((main, socket));
             });
