@@ -64,14 +64,17 @@ mod linux_guest {
         put(served, "/balloon", &balloon);
     }
 
-    /// The guest finds another file behind its disk, with its size.
-    fn change_disk(served: &mut Served) {
+    /// The guest finds another file behind its disk, with its size, and reboots. By a shell, which throws away what was typed
+    /// ahead when it ends.
+    fn change_disk_and_reboot(served: &mut Served) {
         let other = served.folder().join("other");
         fs::write(&other, b"another disk's contents\n".repeat(4096)).expect("the folder takes a file");
         let sum = network::command(&format!("sha256sum {}", other.display()))[..64].to_owned();
         patch(served, "/drives/data", &json!({ "drive_id": "data", "path_on_host": other }));
         served.run.say("sh\n");
-        served.run.say("echo sectors: $(cat /sys/block/vda/size); sha256sum /dev/vda; exit\n");
+        served
+            .run
+            .say("echo sectors: $(cat /sys/block/vda/size); sha256sum /dev/vda; /bin/busybox reboot -f\n");
         served.run.wait_for(&format!("sectors: {}", 24 * 4096 / 512));
         served.run.wait_for(&format!("{sum}  /dev/vda"));
     }
@@ -170,8 +173,7 @@ mod linux_guest {
             assert!(ping.contains("2 packets received"), "{ping}");
 
             exchange_by_sockets(&mut served);
-            change_disk(&mut served);
-            served.run.say("reboot\n");
+            change_disk_and_reboot(&mut served);
             served.wait().expect_code(0);
         });
     }

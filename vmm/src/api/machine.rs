@@ -465,8 +465,54 @@ mod tests {
             free_page_reporting,
             free_page_hinting: None,
         });
+        let Request::PutDrive(drive) =
+            request(r#"PUT /drives/d {"drive_id":"d","path_on_host":"d.img","is_root_device":false}"#)
+        else {
+            panic!("no drive")
+        };
+        machine.set_drive(drive);
+        let Request::PutNetworkInterface(interface) =
+            request(r#"PUT /network-interfaces/n {"iface_id":"n","host_dev_name":"tap0"}"#)
+        else {
+            panic!("no interface")
+        };
+        machine.set_interface(interface);
         machine.set_state(state);
         machine
+    }
+
+    #[test]
+    fn a_change_names_the_disk_as_the_guest_counts_and_keeps_what_it_does_not_speak_of() {
+        let mut running = machine(State::Running);
+        let root = r#"PUT /drives/r {"drive_id":"r","path_on_host":"r.img","is_root_device":true}"#;
+        let Request::PutDrive(root) = request(root) else { panic!("no drive") };
+        running.set_drive(root);
+        let mut change = |line: &str| match running.take(request(line)) {
+            Ok(Order::ChangeDrive(change)) => change,
+            other => panic!("{line}: {other:?}"),
+        };
+        let first = change(r#"PATCH /drives/r {"drive_id":"r","path_on_host":"s.img"}"#);
+        assert_eq!((first.index, first.file, first.drive.path_on_host.to_str()), (0, true, Some("s.img")));
+        assert_eq!(first.drive.rate_limiter, None);
+        let limits = r#"PATCH /drives/d {"drive_id":"d","rate_limiter":{"ops":{"size":1,"refill_time":9}}}"#;
+        let second = change(limits);
+        assert_eq!(
+            (second.index, second.file, second.drive.path_on_host.to_str()),
+            (1, false, Some("d.img"))
+        );
+        running.set_drive(second.drive);
+        let mut change = |line: &str| match running.take(request(line)) {
+            Ok(Order::ChangeDrive(change)) => change.drive.rate_limiter,
+            other => panic!("{line}: {other:?}"),
+        };
+        let bytes = change(&limits.replace("ops", "bandwidth")).unwrap();
+        assert!(bytes.bandwidth.is_some() && bytes.ops.is_some());
+        assert_eq!(change(&limits.replace(":9", ":0")), None, "no limit any more");
+        for line in [r#"PATCH /drives/x {"drive_id":"x"}"#, r#"PATCH /network-interfaces/x {"iface_id":"x"}"#]
+        {
+            let fault = running.take(request(line)).unwrap_err().to_string();
+            assert!(fault.contains("has no"), "{fault}");
+        }
     }
 
     #[test]
@@ -509,6 +555,8 @@ mod tests {
                 [true, false, false],
             ),
             (r#"PUT /network-interfaces/n {"iface_id":"n","host_dev_name":"tap0"}"#, [true, false, false]),
+            (r#"PATCH /drives/d {"drive_id":"d"}"#, [false, true, true]),
+            (r#"PATCH /network-interfaces/n {"iface_id":"n"}"#, [false, true, true]),
             (r#"PUT /balloon {"amount_mib":1,"deflate_on_oom":true}"#, [true, false, false]),
             (r#"PATCH /balloon {"amount_mib":2}"#, [false, true, true]),
             ("GET /balloon/statistics", [false, true, true]),
@@ -582,7 +630,7 @@ mod tests {
             machine.set_drive(drive);
         }
         let paths: Vec<_> = machine.drives.iter().map(|drive| drive.path_on_host.to_str().unwrap()).collect();
-        assert_eq!(paths, ["3", "2"]);
+        assert_eq!(paths, ["d.img", "3", "2"]);
         let fault = machine.take(drive("b", "2", true)).unwrap_err();
         assert!(fault.to_string().contains("the drive a is the root device"), "{fault}");
     }
