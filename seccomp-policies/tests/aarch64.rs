@@ -3,8 +3,6 @@
 
 mod support;
 
-use std::path::Path;
-
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
 use proptest::test_runner::TestRunner;
@@ -12,11 +10,12 @@ use seccomp_policies::action::Action;
 use seccomp_policies::bpf::{Program, interpret};
 use seccomp_policies::call::Call;
 use seccomp_policies::compile::{Error, Weights, bitmask, optimize, probes, reference, verify, widen};
-use seccomp_policies::language::{Policy, check_sources, load};
+use seccomp_policies::language::{Policy, check_sources};
 use seccomp_policies::prove::prove;
 use seccomp_policies::syscalls::{Arch, by_name};
 use support::aarch64::{Answers, Case, Judge};
 use support::arbitrary::{EXIT_GROUP, calls, policies};
+use support::roles;
 use support::tracing::not_judged;
 
 /// A backend and its name.
@@ -127,9 +126,8 @@ fn a_kernel_for_aarch64_does_what_a_policy_says() {
 
 #[test]
 fn every_policy_of_the_project_means_the_same_for_aarch64_as_its_programs() {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("policies");
-    for role in ["io", "io_vsock", "main", "vcpu"] {
-        let policy = load(&folder.join(format!("{role}.policy")), Arch::Aarch64).expect("it holds").policy;
+    for role in roles::filtered() {
+        let policy = roles::policy(&role, Arch::Aarch64);
         let calls = probes(&policy);
         for (backend, compile) in WHOLE {
             let program = compile(&policy).unwrap();

@@ -2,18 +2,16 @@
 
 mod support;
 
-use std::path::Path;
-
 use seccomp_policies::bpf::{Instruction, Operation};
 use seccomp_policies::compile::{Weights, bitmask, optimize, probes, reference, verify, widen};
 use seccomp_policies::embed::{Proved, generate, prove};
-use seccomp_policies::language::{Checked, Policy, check_sources, load};
+use seccomp_policies::language::{Checked, Policy, check_sources};
 use seccomp_policies::prove::Decisions;
 use seccomp_policies::syscalls::Arch;
+use support::roles;
 
 fn role(name: &str) -> Policy {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("policies").join(name).with_extension("policy");
-    load(&path, Arch::X86_64).unwrap_or_else(|findings| panic!("{findings}")).policy
+    roles::policy(name, Arch::X86_64)
 }
 
 fn proved(text: &str) -> Proved {
@@ -78,8 +76,8 @@ fn is_proved_equal(program: &[Instruction], policy: &Policy) -> bool {
 
 #[test]
 fn the_build_notices_any_wrong_constant_load_jump_or_return_in_a_roles_program() {
-    for name in ["io", "io_vsock", "main", "vcpu"] {
-        let policy = role(name);
+    for name in roles::filtered() {
+        let policy = role(&name);
         let calls = probes(&policy);
         for (program, meaning) in [
             (reference(&policy).unwrap(), policy.clone()),

@@ -13,6 +13,7 @@ use seccomp_policies::language::{Condition, Policy, check_sources, load};
 use seccomp_policies::syscalls::{Arch, by_name};
 use support::arbitrary::{condition, policy, rule};
 use support::meaning::assert_same;
+use support::roles;
 
 fn checked(rules: &str) -> Policy {
     let text = format!("role r\ntier filter\notherwise errno EPERM\n{rules}");
@@ -88,9 +89,8 @@ exit_group: -- the end
 
 #[test]
 fn the_projects_own_policies_are_exported_with_the_same_meaning() {
-    for name in ["vcpu", "io", "io_vsock", "main"] {
-        let path = format!("{}/policies/{name}.policy", env!("CARGO_MANIFEST_DIR"));
-        let policy = load(path.as_ref(), Arch::X86_64).unwrap().policy;
+    for name in roles::filtered() {
+        let policy = roles::policy(&name, Arch::X86_64);
         assert_oci(&policy);
         assert_firecracker(&policy);
     }

@@ -10,24 +10,26 @@ use seccomp_policies::bpf::interpret;
 use seccomp_policies::call::Call;
 use seccomp_policies::compile::{bitmask, probes, reference, verify, widen, with_otherwise};
 use seccomp_policies::embed::OnViolation;
-use seccomp_policies::language::{Policy, Tier, load};
+use seccomp_policies::language::{Policy, Tier};
 use seccomp_policies::syscalls::{Arch, X32_BIT, by_name};
 use support::kernel::{getpid_of_i386, results_under, signal_under};
+use support::roles;
 use support::table::{I386, number};
 
 /// `uretprobe` and `uprobe`. The kernel asks no filter about them (Linux `kernel/seccomp.c`, `__NR_uretprobe`, since
 /// 6.14), and answers SIGILL where they do not come from its own trampoline.
 const UNFILTERED: [u32; 2] = [335, 336];
 
-const FILTERED: [&str; 6] = ["api", "io", "io_vsock", "main", "main_api", "vcpu"];
-
 fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).to_owned()
 }
 
 fn role(name: &str) -> Policy {
-    let path = folder().join("policies").join(name).with_extension("policy");
-    load(&path, Arch::X86_64).unwrap_or_else(|findings| panic!("{findings}")).policy
+    roles::policy(name, Arch::X86_64)
+}
+
+fn filtered() -> impl Iterator<Item = Policy> {
+    roles::filtered().into_iter().map(|name| role(&name))
 }
 
 /// A row of a table.
@@ -82,8 +84,8 @@ fn row(policy: &Policy, line: &str) -> Row {
 
 #[test]
 fn every_row_of_a_roles_table_is_what_its_policy_says() {
-    for name in FILTERED.into_iter().chain(["console"]) {
-        let policy = role(name);
+    for name in roles::all() {
+        let policy = role(&name);
         for row in rows(&policy) {
             let expected = row.verdict.unwrap_or(policy.otherwise);
             assert_eq!(policy.decide(&row.call), expected, "{name}: {}", row.text);
@@ -93,7 +95,7 @@ fn every_row_of_a_roles_table_is_what_its_policy_says() {
 
 #[test]
 fn every_row_of_a_roles_table_is_what_its_programs_answer_whatever_the_choice() {
-    for policy in FILTERED.map(role) {
+    for policy in filtered() {
         for choice in OnViolation::ALL {
             let variant = with_otherwise(&policy, choice.otherwise(policy.otherwise));
             let program = reference(&variant).unwrap();
@@ -114,8 +116,8 @@ fn every_row_of_a_roles_table_is_what_its_programs_answer_whatever_the_choice() 
 
 #[test]
 fn every_rule_of_a_role_lets_some_row_of_its_table_through() {
-    for name in FILTERED.into_iter().chain(["console"]) {
-        let policy = role(name);
+    for name in roles::all() {
+        let policy = role(&name);
         let rows = rows(&policy);
         for (index, rule) in policy.rules.iter().enumerate() {
             let shown = rows.iter().any(|row| policy.matching_rule(&row.call) == Some(index));
@@ -145,10 +147,9 @@ fn calls_to_judge(policy: &Policy) -> Vec<Call> {
 
 #[test]
 fn the_programs_of_every_role_mean_what_its_policy_means_for_every_number_and_around_every_constant() {
-    for name in FILTERED {
+    for name in roles::filtered() {
         for arch in [Arch::X86_64, Arch::Aarch64] {
-            let path = folder().join("policies").join(name).with_extension("policy");
-            let policy = load(&path, arch).unwrap_or_else(|findings| panic!("{findings}")).policy;
+            let policy = roles::policy(&name, arch);
             let calls = calls_to_judge(&policy);
             assert_eq!(verify(reference(&policy).unwrap().instructions(), &policy, &calls), Ok(()));
             assert_eq!(verify(bitmask(&policy).unwrap().instructions(), &widen(&policy), &calls), Ok(()));
@@ -160,7 +161,7 @@ fn the_programs_of_every_role_mean_what_its_policy_means_for_every_number_and_ar
 fn the_kernel_refuses_every_call_that_a_role_may_not_make() {
     // An error number of its own, so that a call that the kernel carries out and fails is not taken for a refusal.
     let marked = Action::Errno(4095);
-    for policy in FILTERED.map(role) {
+    for policy in filtered() {
         let policy = with_otherwise(&policy, marked);
         let widened = widen(&policy);
         for (program, meaning) in [(reference(&policy), &policy), (bitmask(&policy), &widened)] {
@@ -180,7 +181,7 @@ fn the_kernel_refuses_every_call_that_a_role_may_not_make() {
 
 #[test]
 fn the_kernel_ends_a_role_that_makes_a_32_bit_call_whatever_the_choice() {
-    for policy in FILTERED.map(role) {
+    for policy in filtered() {
         for choice in OnViolation::ALL {
             let variant = with_otherwise(&policy, choice.otherwise(policy.otherwise));
             for program in [reference(&variant).unwrap(), bitmask(&variant).unwrap()] {

@@ -5,21 +5,18 @@ mod support;
 
 mod x32;
 
-use std::path::Path;
-
 use insta::assert_snapshot;
 use proptest::prelude::*;
 use seccomp_policies::action::Action;
 use seccomp_policies::bpf::{Instruction, Program};
 use seccomp_policies::compile::{bitmask, reference};
 use seccomp_policies::import::{Format, Imported, Options, raw, read_bytes};
-use seccomp_policies::language::{
-    Condition, Diagnostics, Policy, Relation, Width, check_sources, load, write,
-};
+use seccomp_policies::language::{Condition, Diagnostics, Policy, Relation, Width, check_sources, write};
 use seccomp_policies::prove::{Decisions, Space};
 use seccomp_policies::syscalls::{Arch, by_name};
 use support::arbitrary;
 use support::program::{load as load_word, op, ret, when};
+use support::roles;
 
 const NATIVE: u32 = 0xc000_003e;
 const I386: u32 = 0x4000_0003;
@@ -47,12 +44,9 @@ fn decompiled(program: &Program, arch: Arch) -> Policy {
 
 #[test]
 fn every_program_of_every_role_is_decompiled_to_an_equal_policy() {
-    // The console's is strict mode, which has no program.
-    for role in ["io", "io_vsock", "main", "vcpu"] {
+    for role in roles::filtered() {
         for arch in [Arch::X86_64, Arch::Aarch64] {
-            let path =
-                Path::new(env!("CARGO_MANIFEST_DIR")).join("policies").join(role).with_extension("policy");
-            let source = load(&path, arch).unwrap_or_else(|findings| panic!("{findings}")).policy;
+            let source = roles::policy(&role, arch);
             for program in [reference(&source), bitmask(&source)] {
                 let program = program.expect("a program");
                 let policy = decompiled(&program, arch);

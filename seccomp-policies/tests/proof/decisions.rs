@@ -1,14 +1,12 @@
 //! What policies and programs decide: equal, different, at most, stacked.
 
-use std::path::Path;
-
 use libc::{BPF_ALU, BPF_AND, BPF_JEQ, BPF_JGE, BPF_RET};
 use proptest::prelude::*;
 use seccomp_policies::action::Action;
 use seccomp_policies::bpf::{Instruction, interpret};
 use seccomp_policies::call::Call;
 use seccomp_policies::compile::{Weights, bitmask, optimize, probes, reference, widen, with_otherwise};
-use seccomp_policies::language::{Condition, Policy, Relation, Width, check_sources, load};
+use seccomp_policies::language::{Condition, Policy, Relation, Width, check_sources};
 use seccomp_policies::prove::{Answer, Decisions, Permission};
 use seccomp_policies::syscalls::Arch;
 
@@ -16,6 +14,7 @@ use crate::support::arbitrary::{
     calls, policies, policies_of_any_otherwise, policies_of_numbers, policy, rule, test, unused_call,
 };
 use crate::support::program::{load as load_word, op, reference_if_it_fits, ret, when};
+use crate::support::roles;
 
 fn decisions(program: &[Instruction]) -> Decisions {
     Decisions::of_program(program).expect("programs of policies compare words with constants")
@@ -113,15 +112,9 @@ proptest! {
 
 #[test]
 fn every_role_is_equal_to_the_programs_that_are_compiled_for_it() {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("policies");
-    for role in ["main", "vcpu", "io", "io_vsock"] {
+    for role in roles::filtered() {
         for arch in [Arch::X86_64, Arch::Aarch64] {
-            // Not every role's policy is for both.
-            let Ok(checked) = load(&folder.join(format!("{role}.policy")), arch) else {
-                assert_eq!(arch, Arch::Aarch64, "{role}");
-                continue;
-            };
-            let policy = checked.policy;
+            let policy = roles::policy(&role, arch);
             assert_equal(&policy, reference(&policy).expect("it fits").instructions());
             let optimized = optimize(&policy, &Weights::default()).expect("it fits");
             assert_equal(&policy, optimized.instructions());

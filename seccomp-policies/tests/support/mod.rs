@@ -8,5 +8,6 @@ pub mod kernel;
 pub mod longest_path;
 pub mod meaning;
 pub mod program;
+pub mod roles;
 pub mod table;
 pub mod tracing;
