@@ -14,7 +14,7 @@ pub mod firecracker;
 pub mod guest;
 pub mod policy;
 pub mod run;
-mod run_config;
+pub mod run_config;
 mod run_devices;
 mod socket;
 

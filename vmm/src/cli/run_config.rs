@@ -13,7 +13,7 @@ use crate::role::devices::{BalloonConfig, DiskConfig, NetConfig, VsockConfig};
 
 /// What a configuration file asks for.
 #[derive(Debug, Default)]
-pub(super) struct RunConfig {
+pub struct RunConfig {
     /// `boot-source.kernel_image_path`
     pub kernel: Option<PathBuf>,
     /// `boot-source.initrd_path`
@@ -44,7 +44,7 @@ pub(super) struct RunConfig {
 
 /// The first disk is the kernel's root device.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Root {
+pub struct Root {
     /// It is only read.
     pub read_only: bool,
     /// The partition, or the whole disk.
@@ -106,7 +106,11 @@ impl RunConfig {
         Self::parse(&text).map_err(|source| Error::Format { path: path.to_owned(), source })
     }
 
-    fn parse(text: &str) -> Result<Self, serde_json::Error> {
+    /// The same from the text of such a file.
+    ///
+    /// # Errors
+    /// What is wrong in it, and where.
+    pub fn parse(text: &str) -> Result<Self, serde_json::Error> {
         Self::of(serde_json::from_str(text)?).map_err(serde_json::Error::custom)
     }
 

@@ -41,7 +41,7 @@ impl Buffers {
     /// Those of a chain.
     ///
     /// # Errors
-    /// [`Broken`]: more buffers than a queue has descriptors.
+    /// [`Broken`]: more buffers than a queue has descriptors, or one that goes past the end of all addresses.
     pub fn new(chain: DescriptorChain<&GuestMemoryMmap>) -> Result<Self, Broken> {
         let mut buffers = Self { readable: Side::empty(), writable: Side::empty() };
         for descriptor in chain {
@@ -58,6 +58,8 @@ impl Side {
     }
 
     fn push(&mut self, address: GuestAddress, length: u32) -> Result<(), Broken> {
+        let end = address.raw_value().checked_add(length.into());
+        end.ok_or(Broken("a buffer past the end of all addresses"))?;
         let place = self.buffers.get_mut(self.count).ok_or(Broken("a chain longer than its queue"))?;
         *place = (address, length);
         self.count += 1;
@@ -77,8 +79,8 @@ impl Side {
         let (address, left) = self.buffers[..self.count].get_mut(self.at)?;
         let length = u32::try_from(most).unwrap_or(u32::MAX).min(*left);
         let piece = Piece { address: *address, length: length as usize };
-        // Past the end of all addresses nothing is in memory, wherever the sum comes out.
-        *address = GuestAddress(address.raw_value().wrapping_add(length.into()));
+        // No buffer goes past the end of all addresses.
+        *address = GuestAddress(address.raw_value() + u64::from(length));
         *left -= length;
         Some(piece)
     }
@@ -96,7 +98,7 @@ impl Side {
         let (address, left) =
             self.buffers[self.at..self.count].iter_mut().rev().find(|(_, left)| *left > 0)?;
         *left -= 1;
-        Some(GuestAddress(address.raw_value().wrapping_add(u64::from(*left))))
+        Some(GuestAddress(address.raw_value() + u64::from(*left)))
     }
 
     /// Copies the next bytes out; false when fewer are left.
@@ -215,9 +217,14 @@ mod tests {
     }
 
     #[test]
-    fn a_buffer_at_the_end_of_all_addresses_is_taken_without_a_panic() {
-        let mut side = side(&[(u64::MAX, u32::MAX)]);
-        assert_eq!(side.take(2), Some(Piece { address: GuestAddress(u64::MAX), length: 2 }));
-        assert_eq!(side.take(usize::MAX).unwrap().length, u32::MAX as usize - 2);
+    fn a_buffer_past_the_end_of_all_addresses_is_refused_and_none_begins_again_at_0() {
+        let mut side = Side::empty();
+        for (address, length) in [(u64::MAX, 2), (u64::MAX, u32::MAX), (u64::MAX - 0xfff, 0x2000)] {
+            let refused = side.push(GuestAddress(address), length);
+            assert_eq!(refused, Err(Broken("a buffer past the end of all addresses")), "{address:#x}");
+        }
+        side.push(GuestAddress(u64::MAX - 2), 2).unwrap();
+        assert_eq!(side.take_last(), Some(GuestAddress(u64::MAX - 1)));
+        assert_eq!(pieces(&mut side, 9), [(u64::MAX - 2, 1)]);
     }
 }

@@ -177,9 +177,10 @@ impl<P: Pages> Balloon<P> {
     ) -> Result<Option<u32>, Broken> {
         let mut free = Buffers::new(chain)?.writable;
         while let Some(Piece { address: GuestAddress(start), length }) = free.take(usize::MAX) {
-            let end =
-                start.checked_add(length as u64).ok_or(Broken("a buffer past the end of all addresses"))?;
-            let (start, end) = (start.next_multiple_of(PAGE), end - end % PAGE);
+            let end = start + length as u64;
+            // In the last page of all addresses begins none.
+            let Some(start) = start.checked_next_multiple_of(PAGE) else { continue };
+            let end = end - end % PAGE;
             if start < end && !self.host.release(memory, GuestAddress(start), end - start) {
                 return Err(Broken("a buffer that is not in memory"));
             }

@@ -101,6 +101,10 @@ fn of_reported_buffers_whole_pages_are_released() {
     guest.driver.offer(&[(0x2000, 0x3000, WRITE), (0x8001, 0x1fff, WRITE), (0xb010, 0xff0, WRITE)]);
     guest.serve(3).unwrap();
     assert_eq!(guest.balloon.host.0.take(), [(0x2000, 0x3000), (0x9000, 0x1000)]);
+    // In the last page of all addresses no page begins.
+    guest.driver.offer(&[(u64::MAX - 0xff, 1, WRITE)]);
+    guest.serve(3).unwrap();
+    assert_eq!(guest.balloon.host.0.take(), []);
     guest.driver.offer(&[(u64::MAX - 0xfff, 0x2000, WRITE)]);
     assert!(guest.serve(3).is_err());
 }
