@@ -4,6 +4,7 @@
 mod doors;
 mod filters;
 mod memory;
+mod numbers;
 mod panics;
 mod reserve;
 mod stopped;

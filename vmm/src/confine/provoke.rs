@@ -16,6 +16,12 @@ pub enum Deed {
         /// Its arguments; absent ones are 0.
         arguments: [i64; 6],
     },
+    /// Make every call there may be, with this first argument and all bits set in the others, and panic with the numbers of
+    /// those that were let through.
+    Every {
+        /// The first argument.
+        first: i64,
+    },
     /// Panic, with a message that has to be formatted.
     Panic,
 }
@@ -34,7 +40,7 @@ static PROVOCATION: OnceLock<Provocation> = OnceLock::new();
 impl FromStr for Provocation {
     type Err = String;
 
-    /// `THREAD:CALL[:ARG,ARG…][@EXITS]`; CALL is a name, a number or `panic`.
+    /// `THREAD:CALL[:ARG,ARG…][@EXITS]`; CALL is a name, a number, `every` or `panic`.
     fn from_str(text: &str) -> Result<Self, String> {
         let (text, after_exits) = match text.rsplit_once('@') {
             Some((text, exits)) => {
@@ -48,6 +54,7 @@ impl FromStr for Provocation {
         };
         let deed = match call {
             "panic" => Deed::Panic,
+            "every" => Deed::Every { first: integer(parts.next().unwrap_or("-1"))? },
             call => Deed::Call { number: number(call)?, arguments: arguments(parts.next().unwrap_or(""))? },
         };
         Ok(Self { thread: thread.to_owned(), deed, after_exits })
@@ -86,10 +93,43 @@ pub fn act(thread: &str, exits: u64) {
         return;
     }
     match provocation.deed {
+        Deed::Every { first } => panic!("let through:{}", LetThrough::of_every_call(first)),
         Deed::Panic => panic!("provoked after {exits} exits"),
         Deed::Call { number, arguments: [rdi, rsi, rdx, r10, r8, r9] } => {
             // SAFETY: the test that asks for the call answers for its arguments; it is made to be refused.
             unsafe { libc::syscall(number, rdi, rsi, rdx, r10, r8, r9) };
         }
+    }
+}
+
+/// How many numbers are tried; the last in use at the time of writing is 470 (`listns`, Linux 6.19).
+pub const NUMBERS: usize = 481;
+
+/// Calls that are not tried: three that end the thread or do not come back, and two that the kernel keeps from seccomp and
+/// answers by a signal (`uretprobe` and `uprobe`, Linux `kernel/seccomp.c`).
+pub const NOT_TRIED: [i64; 5] = [libc::SYS_exit, libc::SYS_exit_group, libc::SYS_rt_sigreturn, 335, 336];
+
+/// The numbers of calls that were not refused, under `--on-violation errno`.
+struct LetThrough([bool; NUMBERS]);
+
+impl LetThrough {
+    fn of_every_call(first: i64) -> Self {
+        let is_let_through = |number: i64| {
+            if NOT_TRIED.contains(&number) {
+                return false;
+            }
+            // SAFETY: the test that asks for it chooses `first`; all bits set are no address, descriptor, length or clock.
+            let answer = unsafe { libc::syscall(number, first, -1i64, -1i64, -1i64, -1i64, -1i64) };
+            answer != -1 || std::io::Error::last_os_error().raw_os_error() != Some(libc::EPERM)
+        };
+        let mut numbers = 0_i64..;
+        Self(std::array::from_fn(|_| numbers.next().is_some_and(is_let_through)))
+    }
+}
+
+impl std::fmt::Display for LetThrough {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let numbers = (0..).zip(self.0).filter(|(_, is_let_through)| *is_let_through);
+        numbers.map(|(number, _)| number).try_for_each(|number: i64| write!(formatter, " {number}"))
     }
 }
