@@ -57,6 +57,41 @@ impl Line for Shared {
 struct Terminal {
     device: Console<Shared>,
     paper: Rc<RefCell<Paper>>,
+    /// Bytes of the first waiting chain that are said; nobody knows after a chain that may end sooner than it looks.
+    said: Option<usize>,
+    /// What the driver has to say before a turn: the start of each waiting chain, and how long that is.
+    to_say: Option<Vec<(Vec<u8>, usize)>>,
+}
+
+impl Terminal {
+    fn texts(&self, guest: &Guest) -> Option<Vec<(Vec<u8>, usize)>> {
+        let said = self.said.filter(|_| guest.knows)?;
+        let chains = guest.lines[1].waiting().iter().map(|head| guest.chain(1, *head));
+        let chains = chains.map(|chain| (!chain.is_odd).then_some(chain.readable));
+        let text = |ranges: Vec<std::ops::Range<u64>>| {
+            let length: u64 = ranges.iter().map(|range| range.end - range.start).sum();
+            let start = contents(guest, &ranges, MOST_SAID + said);
+            (start, usize::try_from(length).expect("64 bits"))
+        };
+        chains.map(|chain| chain.map(text)).collect()
+    }
+
+    /// What was said is what the chains hold, from where the last turn left off.
+    fn assert_said(&mut self, texts: &[(Vec<u8>, usize)], used: usize) {
+        let (paper, said) = (self.paper.borrow(), self.said.unwrap_or_default());
+        let starts = std::iter::once(said).chain(std::iter::repeat(0));
+        let text: Vec<u8> = texts
+            .iter()
+            .zip(starts.clone())
+            .flat_map(|((text, _), from)| text.iter().skip(from))
+            .copied()
+            .collect();
+        assert!(text.starts_with(&paper.said), "what is said is what the driver gave, once and in its order");
+        let whole: usize =
+            texts.iter().zip(starts).take(used).map(|((_, length), from)| length.saturating_sub(from)).sum();
+        assert!(paper.said.len() >= whole, "a chain comes back when all of it is said");
+        self.said = Some(paper.said.len() - whole + if used == 0 { said } else { 0 });
+    }
 }
 
 impl Subject for Terminal {
@@ -78,13 +113,20 @@ impl Subject for Terminal {
         }
     }
 
-    fn before(&mut self, _index: usize, _guest: &Guest) {
+    fn before(&mut self, index: usize, guest: &Guest) {
+        if index == 1 {
+            self.to_say = self.texts(guest);
+            self.said = self.said.filter(|_| self.to_say.is_some());
+        }
         let mut paper = self.paper.borrow_mut();
         paper.said.clear();
         paper.taken.clear();
     }
 
     fn after(&mut self, turn: &Turn, guest: &Guest) {
+        if let (Some(texts), Ok(_)) = (self.to_say.take(), &turn.outcome) {
+            self.assert_said(&texts, turn.used.len());
+        }
         let paper = self.paper.borrow();
         assert!(paper.said.len() <= MOST_SAID, "{} bytes in a turn", paper.said.len());
         if turn.outcome.is_err() {
@@ -104,6 +146,10 @@ impl Subject for Terminal {
             }
         }
     }
+
+    fn stopped(&mut self) {
+        self.said = Some(0);
+    }
 }
 
 /// What a driver and a user do with a console.
@@ -111,6 +157,7 @@ pub fn console(bytes: &[u8]) -> bool {
     let mut input = Input::new(bytes);
     let line = Shared::default();
     line.0.borrow_mut().room = input.short().into();
-    let mut subject = Terminal { paper: Rc::clone(&line.0), device: Console::new(line) };
+    let mut subject =
+        Terminal { paper: Rc::clone(&line.0), device: Console::new(line), said: Some(0), to_say: None };
     session::run(&mut subject, &IDENTITY, &mut input)
 }

@@ -39,6 +39,9 @@ pub struct Chain {
     pub writable: Vec<Range<u64>>,
     /// Tables of descriptors.
     pub tables: Vec<Range<u64>>,
+    /// A device may see its end sooner: it leaves the table, goes round in a circle, has a table in it, goes past the end
+    /// of all addresses, or is of more bytes than a chain may be (section 2.7.5).
+    pub is_odd: bool,
 }
 
 /// A queue of a guest.
@@ -183,12 +186,16 @@ impl Guest {
     pub fn chain(&self, line: usize, head: u16) -> Chain {
         let mut chain = Chain::default();
         self.walk(self.lines[line].base, head, &mut chain, true);
+        let bytes =
+            chain.readable.iter().chain(&chain.writable).map(|range| u128::from(range.end - range.start));
+        chain.is_odd |= bytes.sum::<u128>() > u32::MAX.into();
         chain
     }
 
     fn walk(&self, table: u64, first: u16, chain: &mut Chain, may_nest: bool) {
         let mut index = first;
-        for _ in 0..300 {
+        for step in 0..300 {
+            chain.is_odd |= step >= SIZE || index >= SIZE || !may_nest;
             let at = table.saturating_add(16 * u64::from(index));
             let bytes = self.read(&(at..at.saturating_add(16)), 16);
             let Some((address, rest)) = bytes.split_first_chunk() else { return };
@@ -197,6 +204,7 @@ impl Guest {
                 return;
             };
             let range = address..address.saturating_add(u32::from_le_bytes(*length).into());
+            chain.is_odd |= range.end == u64::MAX;
             let flags = u16::from_le_bytes([rest[0], rest[1]]);
             if flags & INDIRECT != 0 && may_nest {
                 chain.tables.push(range.clone());
