@@ -10,6 +10,7 @@ pub mod devices;
 pub mod exec;
 pub mod host;
 pub mod machine;
+pub mod observe;
 pub mod report;
 pub mod role;
 

@@ -72,7 +72,7 @@ fn what_firecracker_has_and_this_program_has_not_is_refused_with_a_sentence() {
     for (arguments, said) in [
         (&["--no-seccomp"][..], "--tier none"),
         (&["--seccomp-filter", "x"], "ringfence policy"),
-        (&["--metrics-path", "x"], "no metrics yet"),
+        (&["--boot-timer"], "no boot timer yet"),
         (&["--metadata", "x"], "MMDS"),
     ] {
         let output = firecracker(arguments);

@@ -8,6 +8,7 @@ mod devices;
 mod document;
 mod hostile;
 mod life;
+mod observed;
 mod refused;
 
 use guest_images::bare;

@@ -2,7 +2,8 @@
 
 use super::model::{
     ActionType, Balloon, BootSource, Configuration, Drive, DriveUpdate, Entropy, FirecrackerVersion,
-    InstanceInfo, MachineConfig, NetworkInterface, NetworkInterfaceUpdate, RateLimiter, VmState, Vsock,
+    InstanceInfo, Logger, MachineConfig, Metrics, NetworkInterface, NetworkInterfaceUpdate, RateLimiter,
+    VmState, Vsock,
 };
 use super::request::Request;
 use super::response::{Fault, Response};
@@ -50,6 +51,12 @@ pub enum Order {
     ChangeDrive(DriveChange),
     /// Change an interface that the guest uses, then [`Machine::set_interface`].
     ChangeInterface(InterfaceChange),
+    /// Write the log there.
+    Log(Logger),
+    /// Write metrics there.
+    Metrics(Metrics),
+    /// Write them now.
+    FlushMetrics,
     /// Have the guest give so many MiB.
     Inflate(u32),
     /// Answer with what the guest tells of its memory.
@@ -128,6 +135,8 @@ fn when(request: &Request) -> When {
         | Request::PutNetworkInterface(_)
         | Request::PutEntropy(_)
         | Request::PutVsock(_)
+        | Request::PutLogger(_)
+        | Request::PutMetrics(_)
         | Request::PutBalloon(_) => When::BeforeStart,
         Request::PutAction(action) => match action.action_type {
             ActionType::InstanceStart => When::BeforeStart,
@@ -168,6 +177,9 @@ impl Machine {
             entropy,
             balloon,
             vsock,
+            // The command line's to set up.
+            logger: _,
+            metrics: _,
             // What is absent here.
             cpu_config: _,
             mmds_config: _,
@@ -226,6 +238,8 @@ impl Machine {
             Request::PatchNetworkInterface(update) => {
                 Order::ChangeInterface(self.changed_interface(&update)?)
             }
+            Request::PutLogger(logger) => Order::Log(logger),
+            Request::PutMetrics(metrics) => Order::Metrics(metrics),
             Request::PutEntropy(entropy) => {
                 self.entropy = Some(entropy);
                 Order::Answer(Response::DONE)
@@ -245,11 +259,7 @@ impl Machine {
             Request::PutAction(action) => match action.action_type {
                 ActionType::InstanceStart => Order::Start(Box::new(self.configuration()?)),
                 ActionType::SendCtrlAltDel => Order::CtrlAltDel,
-                ActionType::FlushMetrics => {
-                    return Err(Fault::new(
-                        "FlushMetrics is not supported: there are no metrics in ringfence yet",
-                    ));
-                }
+                ActionType::FlushMetrics => Order::FlushMetrics,
             },
             Request::PatchVm(vm) => match (vm.state, self.state) {
                 (VmState::Paused, State::Paused) | (VmState::Resumed, State::Running) => {
@@ -307,6 +317,8 @@ impl Machine {
             entropy: self.entropy.clone(),
             balloon: self.balloon,
             vsock: self.vsock.clone(),
+            logger: None,
+            metrics: None,
             cpu_config: None,
             mmds_config: None,
             pmem: Vec::new(),
@@ -565,6 +577,9 @@ mod tests {
             ("PUT /entropy {}", [true, false, false]),
             (r#"PUT /actions {"action_type":"InstanceStart"}"#, [true, false, false]),
             (r#"PUT /actions {"action_type":"SendCtrlAltDel"}"#, [false, true, true]),
+            (r#"PUT /actions {"action_type":"FlushMetrics"}"#, [false, true, true]),
+            (r#"PUT /logger {"level":"Debug"}"#, [true, false, false]),
+            (r#"PUT /metrics {"metrics_path":"m"}"#, [true, false, false]),
             (r#"PATCH /vm {"state":"Paused"}"#, [false, true, true]),
             (r#"PATCH /vm {"state":"Resumed"}"#, [false, true, true]),
         ];

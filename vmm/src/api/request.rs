@@ -4,8 +4,8 @@ use serde::de::DeserializeOwned;
 
 use super::http::Message;
 use super::model::{
-    Action, Balloon, BalloonStatisticsUpdate, BalloonUpdate, BootSource, Drive, DriveUpdate, Entropy,
-    MachineConfig, NetworkInterface, NetworkInterfaceUpdate, Vm, Vsock,
+    Action, Balloon, BalloonStatisticsUpdate, BalloonUpdate, BootSource, Drive, DriveUpdate, Entropy, Logger,
+    MachineConfig, Metrics, NetworkInterface, NetworkInterfaceUpdate, Vm, Vsock,
 };
 use super::response::Fault;
 
@@ -46,12 +46,46 @@ pub enum Request {
     PatchBalloonStatistics(BalloonStatisticsUpdate),
     /// `PUT /vsock`
     PutVsock(Vsock),
+    /// `PUT /logger`
+    PutLogger(Logger),
+    /// `PUT /metrics`
+    PutMetrics(Metrics),
     /// `PUT /entropy`
     PutEntropy(Entropy),
     /// `PUT /actions`
     PutAction(Action),
     /// `PATCH /vm`
     PatchVm(Vm),
+}
+
+impl Request {
+    /// Its method, and its resource by the name that Firecracker's metrics have for it, as far as it has one.
+    pub fn name(&self) -> (&'static str, &'static str) {
+        match self {
+            Self::GetInstance => ("GET", "instance_info"),
+            Self::GetVersion => ("GET", "vmm_version"),
+            Self::GetConfiguration => ("GET", "vm_config"),
+            Self::GetMachineConfig => ("GET", "machine_cfg"),
+            Self::GetBalloon => ("GET", "balloon"),
+            Self::GetBalloonStatistics => ("GET", "balloon_stats"),
+            Self::PutMachineConfig(_) => ("PUT", "machine_cfg"),
+            Self::PutBootSource(_) => ("PUT", "boot_source"),
+            Self::PutDrive(_) => ("PUT", "drive"),
+            Self::PutNetworkInterface(_) => ("PUT", "network"),
+            Self::PutBalloon(_) => ("PUT", "balloon"),
+            Self::PutVsock(_) => ("PUT", "vsock"),
+            Self::PutLogger(_) => ("PUT", "logger"),
+            Self::PutMetrics(_) => ("PUT", "metrics"),
+            Self::PutEntropy(_) => ("PUT", "entropy"),
+            Self::PutAction(_) => ("PUT", "actions"),
+            Self::PatchMachineConfig(_) => ("PATCH", "machine_cfg"),
+            Self::PatchDrive(_) => ("PATCH", "drive"),
+            Self::PatchNetworkInterface(_) => ("PATCH", "network"),
+            Self::PatchBalloon(_) => ("PATCH", "balloon"),
+            Self::PatchBalloonStatistics(_) => ("PATCH", "balloon_stats"),
+            Self::PatchVm(_) => ("PATCH", "vm"),
+        }
+    }
 }
 
 /// The methods of the API.
@@ -135,6 +169,8 @@ pub const ROUTES: &[Route] = &[
     get("/balloon/statistics", || Request::GetBalloonStatistics),
     patch("/balloon/statistics", |_, body| json(body).map(Request::PatchBalloonStatistics)),
     put("/vsock", |_, body| json(body).map(Request::PutVsock)),
+    put("/logger", |_, body| json(body).map(Request::PutLogger)),
+    put("/metrics", |_, body| json(body).map(Request::PutMetrics)),
     put("/entropy", |_, body| json(body).map(Request::PutEntropy)),
     put("/actions", |_, body| json(body).map(Request::PutAction)),
     patch("/vm", |_, body| json(body).map(Request::PatchVm)),
@@ -142,8 +178,6 @@ pub const ROUTES: &[Route] = &[
     absent(Method::Get, "/balloon/hinting/status", HINTING),
     absent(Method::Patch, "/balloon/hinting/stop", HINTING),
     absent(Method::Put, "/serial", "another output of the serial port than standard output"),
-    absent(Method::Put, "/logger", "a log"),
-    absent(Method::Put, "/metrics", "metrics"),
     absent(Method::Put, "/cpu-config", "CPU templates"),
     absent(Method::Put, "/snapshot/create", SNAPSHOTS),
     absent(Method::Put, "/snapshot/load", SNAPSHOTS),

@@ -53,10 +53,32 @@ impl Response {
         }
     }
 
+    /// Whether it says that something was not done.
+    pub fn is_refusal(&self) -> bool {
+        !matches!(self.status, Status::Ok | Status::NoContent)
+    }
+
+    /// A line of the log about it, in the words that Firecracker's log has.
+    pub fn described(&self) -> String {
+        match self.status {
+            Status::Ok | Status::NoContent => {
+                format!("The request was executed successfully. Status code: {}.", self.status.line())
+            }
+            _ => format!("Received Error. Status code: {}. Message: {}", self.status.line(), cut(&self.body)),
+        }
+    }
+
     /// A refusal in Firecracker's form.
     pub fn refusal(status: Status, why: &str) -> Self {
         Self { status, body: json!({ "fault_message": why }).to_string() }
     }
+}
+
+/// Of a text that a client has sent, as much as a line of the log holds of it.
+pub(crate) fn cut(text: &str) -> &str {
+    const MOST_BYTES: usize = 512;
+    let end = (0..=text.len().min(MOST_BYTES)).rev().find(|end| text.is_char_boundary(*end));
+    &text[..end.unwrap_or(0)]
 }
 
 /// Why a request is refused: the text of `fault_message`.

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::Outcome;
 use super::conduct::{self, ConductArgs};
+use super::observe::Observed;
 use super::run;
 use super::run_config::RunConfig;
 use super::socket::SocketArgs;
@@ -57,19 +58,20 @@ pub enum Error {
 /// # Errors
 /// See [`Error`]; otherwise as [`run::run`].
 pub fn run(args: &Args) -> Result<Outcome, Error> {
-    serve(&args.sock, args.socket, DEFAULT_ID, Limits::default(), &args.conduct)
+    let observed = Observed { id: DEFAULT_ID.to_owned(), ..Observed::default() };
+    serve(&args.sock, args.socket, observed, Limits::default(), &args.conduct)
 }
 
 /// The same for whoever has these by another command line.
 pub(super) fn serve(
     path: &Path,
     socket: SocketArgs,
-    id: &str,
+    observed: Observed,
     limits: Limits,
     conduct: &ConductArgs,
 ) -> Result<Outcome, Error> {
-    let api = Api { socket: socket.bind(path)?, limits, machine: Machine::new(id.to_owned()) };
-    Ok(conduct.run(false, true, |settings| start::serve(api, settings, &plan))?)
+    let api = Api { socket: socket.bind(path)?, limits, machine: Machine::new(observed.id.clone()) };
+    Ok(conduct.run(false, true, observed, |settings| start::serve(api, settings, &plan))?)
 }
 
 /// The machine that a client has configured, with its devices open.

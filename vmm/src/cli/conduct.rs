@@ -5,9 +5,11 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::Outcome;
+use super::observe::{ObserveArgs, Observed};
 use crate::confine::{Fencing, OnViolation, Tier};
 use crate::devices::ports::Extras;
 use crate::report::{self, Ended, exit_code};
+use crate::role::main::ObserverError;
 use crate::role::start::{self, Settings};
 use crate::role::terminal;
 
@@ -26,6 +28,8 @@ pub(super) struct ConductArgs {
     /// Write the report as JSON to this file
     #[arg(long, value_name = "FILE")]
     report: Option<PathBuf>,
+    #[command(flatten)]
+    observe: ObserveArgs,
     /// Say how the run ended as JSON instead of words and a table
     #[arg(long)]
     json: bool,
@@ -44,6 +48,9 @@ pub enum Error {
     /// It could not start.
     #[error(transparent)]
     Start(#[from] start::Error),
+    /// The log or the metrics.
+    #[error(transparent)]
+    Observe(#[from] ObserverError),
     /// The report file.
     #[error("cannot write the report to {}: {source}; name a file that can be made or changed", path.display())]
     Report {
@@ -65,6 +72,7 @@ impl ConductArgs {
         &self,
         count_calls: bool,
         keyboard: bool,
+        observed: Observed,
         run: impl FnOnce(Settings) -> Result<Ended, start::Error>,
     ) -> Result<Outcome, Error> {
         let report = self.report.as_deref().map(ReportFile::create).transpose()?;
@@ -75,6 +83,7 @@ impl ConductArgs {
             count_calls: self.count_calls || count_calls,
             json: self.json,
             report: report.map(|report| report.file),
+            observer: self.observe.observer(observed)?,
         };
         #[cfg(feature = "provoke")]
         self.provoke.clone().into_iter().for_each(crate::confine::provoke::set);

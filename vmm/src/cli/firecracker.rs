@@ -4,9 +4,12 @@
 use std::io::{self, Write as _};
 use std::path::PathBuf;
 
+use rustix::time::ClockId;
+
 use super::Outcome;
 use super::api;
 use super::conduct::ConductArgs;
+use super::observe::Observed;
 use super::run;
 use super::socket::SocketArgs;
 use crate::api::http::{BODY_BYTES, Limits};
@@ -35,13 +38,13 @@ pub struct Args {
     /// Print versions
     #[arg(long)]
     version: bool,
-    /// Microseconds at which the starting program began; for metrics, which are not there yet
+    /// Microseconds of the monotonic clock at which the starting program began, for metrics
     #[arg(long, value_name = "US")]
     start_time_us: Option<u64>,
-    /// The same in processor time
+    /// Microseconds of processor time that this process had used when it was started, for metrics
     #[arg(long, value_name = "US")]
     start_time_cpu_us: Option<u64>,
-    /// The starting program's own processor time
+    /// The starting program's own processor time in microseconds, for metrics
     #[arg(long, value_name = "US")]
     parent_cpu_time_us: Option<u64>,
     #[command(flatten)]
@@ -62,24 +65,6 @@ struct Absent {
     /// Refused: the filters are part of the program
     #[arg(long, value_name = "FILE")]
     seccomp_filter: Option<PathBuf>,
-    /// Not there yet
-    #[arg(long, value_name = "PATH")]
-    log_path: Option<PathBuf>,
-    /// Not there yet
-    #[arg(long, value_name = "LEVEL")]
-    level: Option<String>,
-    /// Not there yet
-    #[arg(long)]
-    show_level: bool,
-    /// Not there yet
-    #[arg(long)]
-    show_log_origin: bool,
-    /// Not there yet
-    #[arg(long, value_name = "PREFIX")]
-    module: Option<String>,
-    /// Not there yet
-    #[arg(long, value_name = "PATH")]
-    metrics_path: Option<PathBuf>,
     /// Not there yet
     #[arg(long)]
     boot_timer: bool,
@@ -144,18 +129,35 @@ pub fn run(args: &Args) -> Result<Outcome, Error> {
         return Err(Error::Refused { option, instead });
     }
     let limits = Limits { body: args.http_api_max_payload_size };
+    let observed = Observed { id: args.id.clone(), startup_us: args.startup_us(), ..Observed::default() };
     let Some(file) = &args.config_file else {
-        return Ok(api::serve(&args.api_sock, args.socket, &args.id, limits, &args.conduct)?);
+        return Ok(api::serve(&args.api_sock, args.socket, observed, limits, &args.conduct)?);
     };
     let socket = (!args.no_api).then_some((args.api_sock.as_path(), args.socket));
-    Ok(run::run_file(file, socket, &args.id, limits, &args.conduct)?)
+    Ok(run::run_file(file, socket, observed, limits, &args.conduct)?)
+}
+
+impl Args {
+    /// How long it took to come here, as Firecracker's metrics have it: by the monotonic clock, and in processor time, the starting
+    /// program's included. 0 where nobody said when it began.
+    fn startup_us(&self) -> [u64; 2] {
+        let now = |clock| {
+            let time = rustix::time::clock_gettime(clock);
+            let microseconds = time.tv_sec.saturating_mul(1_000_000).saturating_add(time.tv_nsec / 1000);
+            u64::try_from(microseconds).unwrap_or(0)
+        };
+        let wall = self.start_time_us.map(|began| now(ClockId::Monotonic).saturating_sub(began));
+        let processor = self.start_time_cpu_us.map(|began| {
+            let used = now(ClockId::ProcessCPUTime).saturating_sub(began);
+            used.saturating_add(self.parent_cpu_time_us.unwrap_or(0))
+        });
+        [wall.unwrap_or(0), processor.unwrap_or(0)]
+    }
 }
 
 impl Absent {
     /// The first that was given, and what to do instead.
     fn first(&self) -> Option<(&'static str, &'static str)> {
-        const LOG: &str = "there is no log yet; leave it out, what ringfence has to say is on standard error";
-        const METRICS: &str = "there are no metrics yet; leave it out";
         const MMDS: &str = "there is no metadata service (MMDS) yet; leave it out";
         const SNAPSHOTS: &str = "there are no snapshots yet; leave it out";
         let options = [
@@ -170,12 +172,6 @@ impl Absent {
                 "the filters are compiled and proved with the program; `ringfence policy` reads such a file, and \
                  --on-violation says what a refusal does",
             ),
-            (self.log_path.is_some(), "--log-path", LOG),
-            (self.level.is_some(), "--level", LOG),
-            (self.show_level, "--show-level", LOG),
-            (self.show_log_origin, "--show-log-origin", LOG),
-            (self.module.is_some(), "--module", LOG),
-            (self.metrics_path.is_some(), "--metrics-path", METRICS),
             (self.boot_timer, "--boot-timer", "there is no boot timer yet; leave it out"),
             (self.metadata.is_some(), "--metadata", MMDS),
             (self.mmds_size_limit.is_some(), "--mmds-size-limit", MMDS),

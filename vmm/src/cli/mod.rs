@@ -12,6 +12,7 @@ mod deferred;
 pub mod doctor;
 pub mod firecracker;
 pub mod guest;
+mod observe;
 pub mod policy;
 pub mod run;
 pub mod run_config;

@@ -6,6 +6,7 @@ use clap::builder::{PossibleValuesParser, TypedValueParser as _};
 
 use super::Outcome;
 use super::conduct::{self, ConductArgs};
+use super::observe::Observed;
 use super::run_config::{self, Root, RunConfig};
 use super::run_devices::{self, DeviceArgs};
 use super::socket::SocketArgs;
@@ -147,35 +148,40 @@ pub enum Error {
 pub fn run(args: &Args) -> Result<Outcome, Error> {
     let from_file = args.config.as_deref().map(RunConfig::read).transpose()?.unwrap_or_default();
     let socket = args.api_sock.as_deref().map(|path| (path, args.socket));
-    run_planned(args, &from_file, socket, DEFAULT_ID, Limits::default(), &args.conduct)
+    let observed = Observed { id: DEFAULT_ID.to_owned(), ..Observed::default() };
+    run_planned(args, &from_file, socket, observed, Limits::default(), &args.conduct)
 }
 
 /// The same for whoever has these by another command line. `socket`: where to serve the API, if at all.
 pub(super) fn run_file(
     file: &Path,
     socket: Option<(&Path, SocketArgs)>,
-    id: &str,
+    observed: Observed,
     limits: Limits,
     conduct: &ConductArgs,
 ) -> Result<Outcome, Error> {
     let (args, from_file) = (Args::with_keyboard(), RunConfig::read(file)?);
-    run_planned(&args, &from_file, socket, id, limits, conduct)
+    run_planned(&args, &from_file, socket, observed, limits, conduct)
 }
 
 fn run_planned(
     args: &Args,
     from_file: &RunConfig,
     socket: Option<(&Path, SocketArgs)>,
-    id: &str,
+    observed: Observed,
     limits: Limits,
     conduct: &ConductArgs,
 ) -> Result<Outcome, Error> {
+    let (logger, metrics) = (from_file.logger.clone(), from_file.metrics.clone());
+    let observed = Observed { logger, metrics, ..observed };
     let (config, devices) = plan(args, from_file)?;
     let socket = socket.map(|(path, options)| options.bind(path)).transpose()?;
-    let machine = || Machine::configured(id.to_owned(), shown(args, from_file, &config));
+    let machine = || Machine::configured(observed.id.clone(), shown(args, from_file, &config));
     let api = socket.map(|socket| Api { socket, limits, machine: machine() });
     let is_tour = matches!(config.kernel, Image::Embedded { name: TOUR, .. });
-    Ok(conduct.run(is_tour, args.devices.keyboard, |settings| start::run(&config, devices, settings, api))?)
+    Ok(conduct.run(is_tour, args.devices.keyboard, observed, |settings| {
+        start::run(&config, devices, settings, api)
+    })?)
 }
 
 /// The machine that is asked for, with its devices open.
@@ -231,6 +237,8 @@ fn shown(args: &Args, from_file: &RunConfig, config: &Config) -> Configuration {
         balloon: args.devices.balloon(from_file).map(BalloonConfig::to_model),
         entropy: entropy.map(|limits| Entropy { rate_limiter: RateLimiter::of(limits) }),
         vsock: args.devices.vsock(from_file).cloned().map(Vsock::from),
+        logger: None,
+        metrics: None,
         cpu_config: None,
         mmds_config: None,
         pmem: Vec::new(),

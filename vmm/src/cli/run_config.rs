@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use serde::de::Error as _;
 
-use crate::api::model::{Configuration, NetworkInterface, PartUuid};
+use crate::api::model::{Configuration, Logger, Metrics, NetworkInterface, PartUuid};
 use crate::devices::virtio::Limits;
 use crate::machine::HugePages;
 use crate::role::devices::{BalloonConfig, DiskConfig, NetConfig, VsockConfig};
@@ -40,6 +40,10 @@ pub struct RunConfig {
     pub balloon: Option<BalloonConfig>,
     /// `vsock`
     pub vsock: Option<VsockConfig>,
+    /// `logger`
+    pub logger: Option<Logger>,
+    /// `metrics`
+    pub metrics: Option<Metrics>,
 }
 
 /// The first disk is the kernel's root device.
@@ -127,6 +131,8 @@ impl RunConfig {
             entropy,
             balloon,
             vsock,
+            logger,
+            metrics,
             // What is absent here.
             cpu_config: _,
             mmds_config: _,
@@ -153,6 +159,8 @@ impl RunConfig {
             entropy: entropy.map(|entropy| entropy.rate_limiter.unwrap_or_default().into()),
             balloon: balloon.map(BalloonConfig::from),
             vsock: vsock.map(VsockConfig::from),
+            logger,
+            metrics,
         })
     }
 }
@@ -232,7 +240,7 @@ mod tests {
                 "cpu_template": "None"
             },
             "cpu-config": null, "balloon": null, "network-interfaces": [], "vsock": null, "mmds-config": null,
-            "entropy": null, "pmem": [], "memory-hotplug": null
+            "entropy": null, "pmem": [], "memory-hotplug": null, "logger": null, "metrics": null
         }"#;
         let parse = |written: &str, instead: &str| {
             assert!(text.contains(written), "{written}");

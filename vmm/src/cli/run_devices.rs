@@ -120,7 +120,9 @@ impl DeviceArgs {
             .for_each(|(config, _)| tell_of_made(config));
         // Last, since it leaves a file behind.
         let vsock = vsock.map(Vsock::open).transpose()?;
-        Ok(Devices { entropy, balloon, console, disks, interfaces: opened, vsock })
+        let interface_names =
+            self.named_interfaces(from_file).into_iter().map(|named| named.iface_id).collect();
+        Ok(Devices { entropy, balloon, console, disks, interfaces: opened, vsock, interface_names })
     }
 
     /// The disks of the file, then those of the command line.

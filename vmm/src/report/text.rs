@@ -27,7 +27,8 @@ fn bytes(count: u64) -> String {
     format!("{count} byte{}", if count == 1 { "" } else { "s" })
 }
 
-fn cause(cause: &Cause) -> String {
+/// What ended a run, in words.
+pub fn cause(cause: &Cause) -> String {
     match cause {
         Cause::Reset { panic_shown: false } => "the guest reset the machine".into(),
         Cause::Reset { panic_shown: true } => {

@@ -13,6 +13,7 @@ pub mod exchange;
 pub mod io;
 pub mod main;
 pub mod policies;
+pub mod published;
 pub mod shared;
 pub mod start;
 pub mod terminal;

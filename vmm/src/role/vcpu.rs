@@ -10,7 +10,7 @@ use kvm_ioctls::{VcpuFd, VmFd};
 use seccomp_policies::embed::Embedded;
 
 use super::policies::vcpu::{POLICY, slot};
-use super::shared::{Shared, VcpuState, Verdict};
+use super::shared::{ExitReason, Shared, VcpuState, Verdict};
 use crate::confine::table::Placement;
 use crate::confine::thread::{self, Failure, Started};
 use crate::confine::{Farewell, Fenced, Fencing, Role, Unfenced, futex, signals};
@@ -92,7 +92,7 @@ impl Cpu {
     fn run(&self, mut vcpu: VcpuFd) -> ! {
         self.state.wait_at_gate();
         loop {
-            let effect = match exit::run(&mut vcpu) {
+            let (reason, effect) = match exit::run(&mut vcpu) {
                 Exit::Interrupted => {
                     if self.state.pause_wanted() {
                         // Main made KVM_RUN come back at once, and takes that back before it opens the gate.
@@ -100,22 +100,22 @@ impl Cpu {
                     }
                     continue;
                 }
-                Exit::PortOut { port, size, data } => self.port_out(port, size, data),
+                Exit::PortOut { port, size, data } => (ExitReason::PortOut, self.port_out(port, size, data)),
                 Exit::PortIn { port, size, data } => {
                     self.port_in(port, size, data);
-                    None
+                    (ExitReason::PortIn, None)
                 }
                 Exit::MmioRead { address, data } => {
                     self.shared.windows.read(address, data);
-                    None
+                    (ExitReason::MmioRead, None)
                 }
                 Exit::MmioWrite { address, data } => {
                     self.memory_write(address, data);
-                    None
+                    (ExitReason::MmioWrite, None)
                 }
-                Exit::Ended(end) => Some(Verdict::Machine(end)),
+                Exit::Ended(end) => (ExitReason::End, Some(Verdict::Machine(end))),
             };
-            self.state.count_exit();
+            self.state.count_exit(reason);
             #[cfg(feature = "provoke")]
             crate::confine::provoke::act(&self.fenced.record().name, self.state.exits());
             if let Some(verdict) = effect {

@@ -3,6 +3,7 @@
 
 use super::head::{self, Head};
 use super::{HEAD_BYTES, Limits};
+use crate::api::response::cut;
 use crate::api::response::{Response, Status};
 
 /// A whole request.
@@ -14,6 +15,24 @@ pub struct Message {
     pub path: String,
     /// All of the body.
     pub body: Vec<u8>,
+}
+
+impl Message {
+    /// A line of the log about it, in the words that Firecracker's log has.
+    pub fn described(&self) -> String {
+        let method = match self.method.as_str() {
+            "GET" => "Get",
+            "PUT" => "Put",
+            "PATCH" => "Patch",
+            other => cut(other),
+        };
+        let request = format!("The API server received a {method} request on \"{}\"", cut(&self.path));
+        if self.body.is_empty() {
+            return format!("{request}.");
+        }
+        let body = String::from_utf8_lossy(&self.body);
+        format!("{request} with body \"{}\".", cut(&body))
+    }
 }
 
 /// Where in a request the connection is.

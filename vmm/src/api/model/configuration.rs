@@ -3,8 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Balloon, BootSource, CpuConfig, Drive, Entropy, MachineConfig, MemoryHotplug, MmdsConfig,
-    NetworkInterface, Pmem, Vsock,
+    Balloon, BootSource, CpuConfig, Drive, Entropy, Logger, MachineConfig, MemoryHotplug, Metrics,
+    MmdsConfig, NetworkInterface, Pmem, Vsock,
 };
 
 /// What a configuration file holds.
@@ -29,6 +29,12 @@ pub struct Configuration {
     pub balloon: Option<Balloon>,
     /// Streams between guest and host.
     pub vsock: Option<Vsock>,
+    /// Where the log goes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub logger: Option<Logger>,
+    /// Where metrics go.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub metrics: Option<Metrics>,
     /// Firecracker's files have it; only its absence is taken, as for the three after it.
     #[serde(rename = "cpu-config", skip_serializing)]
     pub cpu_config: Option<CpuConfig>,

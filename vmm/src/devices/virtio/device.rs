@@ -47,6 +47,12 @@ pub struct Identity {
 #[error("the driver broke a queue of the device: {0}")]
 pub struct Broken(pub &'static str);
 
+/// The most that a device counts.
+pub const MOST_COUNTS: usize = 7;
+
+/// What a device has counted since it was made, in the order of the names that its module has as `COUNTS`.
+pub type Counts = [u64; MOST_COUNTS];
+
 /// What a device does, apart from its registers. Runs in a thread that allocates nothing.
 pub trait Device: std::fmt::Debug {
     /// The driver has started the device, and these features are agreed upon. No queue was served yet.
@@ -70,6 +76,11 @@ pub trait Device: std::fmt::Debug {
     /// brought. Not while it waits for buffers of the driver's.
     fn has_work(&self, _index: usize) -> bool {
         false
+    }
+
+    /// What it has counted.
+    fn counts(&self) -> Counts {
+        [0; MOST_COUNTS]
     }
 
     /// When the device has work again without an event, by the clock of its rate limiters.

@@ -22,7 +22,7 @@ pub mod vsock;
 pub mod window;
 
 pub use configuration::Configuration;
-pub use device::{Broken, Device, Features, Identity, Processed};
+pub use device::{Broken, Counts, Device, Features, Identity, MOST_COUNTS, Processed};
 pub use queue::Queue;
 pub use rate_limiter::{Limiter, Limits, Rate};
 pub use transport::{Asked, Request, Transport};

@@ -149,19 +149,20 @@ pub struct Limiter {
     rates: RateLimiter,
     /// The time since some moment.
     clock: fn() -> Duration,
+    refused: u64,
 }
 
 impl Default for Limiter {
     /// No limits, and no need of a clock.
     fn default() -> Self {
-        Self { rates: RateLimiter::default(), clock: || Duration::ZERO }
+        Self { rates: RateLimiter::default(), clock: || Duration::ZERO, refused: 0 }
     }
 }
 
 impl Limiter {
     /// Full buckets.
     pub fn new(limits: &Limits, clock: fn() -> Duration) -> Self {
-        Self { rates: RateLimiter::new(limits, clock()), clock }
+        Self { rates: RateLimiter::new(limits, clock()), clock, refused: 0 }
     }
 
     /// A turn begins: what was refused is asked for once more, or a driver that goes back on its word has taken it away, and
@@ -176,7 +177,14 @@ impl Limiter {
             self.rates.resumes = None;
             return true;
         }
-        self.rates.take((self.clock)(), bytes)
+        let granted = self.rates.take((self.clock)(), bytes);
+        self.refused += u64::from(!granted);
+        granted
+    }
+
+    /// How often an operation was refused.
+    pub fn refused(&self) -> u64 {
+        self.refused
     }
 
     /// See [`RateLimiter::change`].

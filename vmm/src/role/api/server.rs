@@ -10,9 +10,11 @@ use rustix::time::{Itimerspec, TimerfdTimerFlags, Timespec};
 use vmm_sys_util::epoll::EventSet;
 
 use super::client::Client;
+use crate::api::Response;
 use crate::api::http::Limits;
 use crate::api::{Request, request};
 use crate::confine::Slot;
+use crate::observe::Level;
 use crate::role::exchange::Exchange;
 use crate::role::policies::api::slot;
 
@@ -133,9 +135,16 @@ impl Server {
                 client.write();
                 break;
             };
-            match request::parse(&message) {
+            let outcome = request::parse(&message);
+            self.exchange.note(Level::Info, message.described());
+            match outcome {
                 Ok(request) => self.waiting.push_back((number, request)),
-                Err(fault) => client.connection.answer(&fault.into()),
+                Err(fault) => {
+                    let response = Response::from(fault);
+                    self.exchange.note_refused(&response);
+                    client.connection.answer(&response);
+                    self.main_bell.ring();
+                }
             }
         }
         if client.is_over() {

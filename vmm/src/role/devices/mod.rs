@@ -18,9 +18,11 @@ pub use self::disk::{Disk, DiskConfig, Error as DiskError, Identity as DiskIdent
 pub use self::net::{Error as NetError, Interface, NetConfig, NetTextError};
 pub use self::vsock::{Error as VsockError, TextError as VsockTextError, Vsock, VsockConfig};
 use super::io::{DeviceDescriptors, Kind};
+use super::published::Published;
 use crate::devices::virtio::balloon::{Handle, Statistics};
 use crate::devices::virtio::{
-    Configuration, Identity, Limits, Transport, Windows, console, register, rng, vsock as socket,
+    Configuration, Identity, Limits, Transport, Windows, balloon as balloon_device, block, console,
+    net as net_device, register, rng, vsock as socket,
 };
 use crate::machine::layout;
 
@@ -39,6 +41,8 @@ pub struct Devices {
     pub interfaces: Vec<Interface>,
     /// Streams between guest and host.
     pub vsock: Option<Vsock>,
+    /// What the interfaces are called, in their order.
+    pub interface_names: Vec<String>,
 }
 
 impl Devices {
@@ -68,6 +72,7 @@ fn tried<T>(what: &'static str, result: Result<T, impl Into<io::Error>>) -> Resu
 struct Wired {
     transport: &'static Transport,
     kind: Kind,
+    published: &'static Published,
     /// KVM's ioeventfds, one a queue: a kick leaves `KVM_RUN` for no one.
     queues: Vec<EventFd>,
     interrupt: EventFd,
@@ -91,7 +96,7 @@ impl Wiring {
     /// # Errors
     /// See [`Error`].
     pub fn new(
-        Devices { entropy, balloon, console, disks, interfaces, vsock }: Devices,
+        Devices { entropy, balloon, console, disks, interfaces, vsock, interface_names }: Devices,
         vm: &VmFd,
     ) -> Result<Self, Error> {
         let of_disk = |(index, disk): (u8, &Disk)| {
@@ -123,7 +128,8 @@ impl Wiring {
         let devices = (0..layout::MAX_VIRTIO)
             .zip(disks_of.chain(interfaces_of).chain(others))
             .map(|(place, (identity, configuration, kind))| {
-                Wired::new(Transport::new(identity, configuration), kind, place, vm)
+                let published = published(&kind, &interface_names);
+                Wired::new(Transport::new(identity, configuration), kind, published, place, vm)
             })
             .collect::<Result<Vec<_>, _>>()?;
         let timer = (!devices.is_empty()).then(timer).transpose()?;
@@ -146,6 +152,11 @@ impl Wiring {
         })
     }
 
+    /// What is counted of them.
+    pub fn published(&self) -> Vec<&'static Published> {
+        self.devices.iter().map(|device| device.published).collect()
+    }
+
     /// Which files are behind the disks, in their order.
     pub fn disks(&self) -> Vec<DiskIdentity> {
         self.disks.iter().map(|disk| disk.identity).collect()
@@ -162,13 +173,34 @@ impl Wiring {
     }
 }
 
+fn published(kind: &Kind, interfaces: &[String]) -> &'static Published {
+    let (subject, which, names) = match kind {
+        Kind::Entropy { .. } => ("entropy", None, rng::COUNTS),
+        Kind::Balloon { .. } => ("balloon", None, balloon_device::COUNTS),
+        Kind::Console => ("console", None, &[][..]),
+        Kind::Vsock { .. } => ("vsock", None, socket::COUNTS),
+        Kind::Disk { properties, .. } => {
+            let id = String::from_utf8_lossy(&properties.id);
+            ("block", Some(id.trim_end_matches('\0').to_owned()), block::COUNTS)
+        }
+        Kind::Net { index, .. } => ("net", interfaces.get(usize::from(*index)).cloned(), net_device::COUNTS),
+    };
+    Published::new(subject, which, names)
+}
+
 fn timer() -> Result<OwnedFd, Error> {
     let flags = TimerfdFlags::NONBLOCK | TimerfdFlags::CLOEXEC;
     tried("timerfd_create", rustix::time::timerfd_create(TimerfdClockId::Monotonic, flags))
 }
 
 impl Wired {
-    fn new(transport: Transport, kind: Kind, place: u8, vm: &VmFd) -> Result<Self, Error> {
+    fn new(
+        transport: Transport,
+        kind: Kind,
+        published: &'static Published,
+        place: u8,
+        vm: &VmFd,
+    ) -> Result<Self, Error> {
         let eventfd = || tried("eventfd", EventFd::new(libc::EFD_NONBLOCK | libc::EFD_CLOEXEC));
         let error = |error: kvm_ioctls::Error| io::Error::from_raw_os_error(error.errno());
         let registers = layout::VIRTIO + layout::VIRTIO_WINDOW * u64::from(place);
@@ -185,7 +217,7 @@ impl Wired {
         let line = layout::VIRTIO_IRQ + u32::from(place);
         tried("registering a device's irqfd", vm.register_irqfd(&interrupt, line).map_err(error))?;
         let transport = Box::leak(Box::new(transport));
-        Ok(Self { transport, kind, queues, interrupt })
+        Ok(Self { transport, kind, published, queues, interrupt })
     }
 
     fn descriptors(&self) -> DeviceDescriptors {
@@ -194,6 +226,7 @@ impl Wired {
             kind: self.kind,
             queues: self.queues.iter().map(EventFd::as_raw_fd).collect(),
             interrupt: self.interrupt.as_raw_fd(),
+            published: self.published,
         }
     }
 }

@@ -12,6 +12,7 @@ use crate::devices::virtio::balloon::{Balloon, Pages};
 use crate::devices::virtio::rng::Entropy;
 use crate::devices::virtio::{Broken, Configuration, Device, Queue, Request, Transport};
 use crate::role::desk::Change;
+use crate::role::published::Published;
 
 /// A device together with what it has on this host: descriptors of its own, beside the queues' kicks.
 pub(super) trait Hosted: Device {
@@ -44,6 +45,9 @@ pub(super) struct Attached {
     lines: Vec<Line>,
     interrupt: Slot,
     memory: &'static GuestMemoryMmap,
+    published: &'static Published,
+    /// Main's, which hears of drivers that break the rules.
+    main_bell: Slot,
 }
 
 /// A queue and the eventfd that hears its kicks.
@@ -74,9 +78,11 @@ impl Attached {
         kicks: impl IntoIterator<Item = Slot>,
         interrupt: Slot,
         memory: &'static GuestMemoryMmap,
+        published: &'static Published,
+        main_bell: Slot,
     ) -> Self {
         let lines = kicks.into_iter().map(|kick| Line { kick, queue: None, unserved: false }).collect();
-        Self { transport, device, lines, interrupt, memory }
+        Self { transport, device, lines, interrupt, memory, published, main_bell }
     }
 
     /// Before the fence.
@@ -134,6 +140,7 @@ impl Attached {
         if let Some(line) = kicked {
             line.kick.hear();
             line.unserved = true;
+            self.published.kicked();
         } else if !self.device.ready(number, events, ops) {
             return None;
         }
@@ -148,6 +155,7 @@ impl Attached {
             }
         }
         self.device.listen_again(ops);
+        self.published.publish(&self.device.counts());
         if self.transport.tell_of_configuration() {
             self.interrupt.ring();
         }
@@ -184,6 +192,9 @@ impl Attached {
 
     /// Nothing more until the driver resets the device, which it is told to.
     fn give_up(&mut self) {
+        if self.published.broke() {
+            self.main_bell.ring();
+        }
         self.stop();
         self.transport.need_reset();
         self.interrupt.ring();

@@ -25,6 +25,7 @@ use crate::devices::virtio::vsock::Vsock;
 use crate::devices::virtio::{Limiter, Limits, Transport};
 use crate::role::policies::io::slot;
 use crate::role::policies::io_vsock::slot as stream_slot;
+use crate::role::published::Published;
 use crate::role::shared::Shared;
 
 /// A device, with numbers in its parent's table.
@@ -38,6 +39,8 @@ pub struct DeviceDescriptors {
     pub queues: Vec<RawFd>,
     /// Its irqfd.
     pub interrupt: RawFd,
+    /// Where what it counts is read.
+    pub published: &'static Published,
 }
 
 /// What a device is, and what it has of its own.
@@ -210,7 +213,16 @@ impl DeviceDescriptors {
             }
         };
         let kicks = queues.into_iter().map(&slot);
-        Attached::new(self.transport, device, kicks, slot(interrupt), surroundings.memory)
+        let (interrupt, main_bell) = (slot(interrupt), slot(slot::MAIN_BELL));
+        Attached::new(
+            self.transport,
+            device,
+            kicks,
+            interrupt,
+            surroundings.memory,
+            self.published,
+            main_bell,
+        )
     }
 }
 

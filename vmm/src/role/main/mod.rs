@@ -3,9 +3,11 @@
 mod change;
 mod last_words;
 mod monitor;
+mod observer;
 mod pause;
 mod service;
 mod settle;
+mod told;
 
 use std::os::fd::RawFd;
 
@@ -20,6 +22,7 @@ use crate::confine::thread;
 use crate::confine::{self, Farewell, Fenced, Fencing, Record, Role, Slot, Slotted, Unfenced};
 
 pub use monitor::{Monitor, Subject, cause_of};
+pub use observer::{Error as ObserverError, MetricsFormat, Observer};
 pub use service::{Served, Service};
 
 /// The role in a run without an API.
@@ -136,6 +139,8 @@ pub struct Descriptors {
     pub io_bell: Option<RawFd>,
     /// The socket to io, where there are both.
     pub io_socket: Option<RawFd>,
+    /// The files of the log and the metrics.
+    pub observed: [Option<RawFd>; 2],
 }
 
 /// Main in a table that holds its slots.
@@ -174,6 +179,8 @@ pub fn take_slots(
         .chain(place(descriptors.report, slot::REPORT))
         .chain(place(descriptors.api_bell, main_api::slot::API_BELL))
         .chain(place(descriptors.io_bell, main_api::slot::IO_BELL))
+        .chain(place(descriptors.observed[0], slot::LOG))
+        .chain(place(descriptors.observed[1], slot::METRICS))
         .chain(place(descriptors.io_socket, main_api::slot::IO_SOCKET))
         .chain(vcpus)
         .collect();

@@ -11,6 +11,7 @@ use rustix::event::{PollFd, PollFlags, Timespec};
 use seccomp_policies::embed::Embedded;
 
 use super::change::Files;
+use super::observer::Observer;
 use super::{Held, Seated, Service, policy_of, slot};
 use crate::confine::install::Hold;
 use crate::confine::{self, Fencing, Phase, Record, Slot, signals, table};
@@ -19,6 +20,7 @@ use crate::report::{Cause, Ended, Outlets, QuirkNote, ThreadLine, Used, Violatio
 use crate::role::calls::{self, Points, ThreadCounters};
 use crate::role::devices::DiskIdentity;
 use crate::role::policies::console;
+use crate::role::published::Published;
 use crate::role::shared::{Shared, VcpuState, Verdict};
 
 /// Main, fenced, and what it watches.
@@ -32,13 +34,16 @@ pub struct Monitor {
     pub(super) vcpus: Vec<ManuallyDrop<VcpuFd>>,
     pub(super) shared: &'static Shared,
     pub(super) watched: Vec<Watched>,
-    fencing: Fencing,
+    pub(super) fencing: Fencing,
     /// Why calls are not counted, if they are not.
     not_counted: Option<String>,
     quirk: Option<QuirkNote>,
     /// The API, where there is one.
     pub(super) service: Option<Service>,
     pub(super) files: Files,
+    pub(super) observer: Observer,
+    /// The devices' counts, and of how many broken queues of each was told.
+    pub(super) devices: Vec<(&'static Published, u64)>,
 }
 
 /// What the monitor is told of the run.
@@ -58,6 +63,8 @@ pub struct Subject {
     pub service: Option<Service>,
     /// Which files are behind the disks, in their order.
     pub disks: Vec<DiskIdentity>,
+    /// What is counted of the devices.
+    pub devices: Vec<&'static Published>,
 }
 
 /// A thread as main watches it.
@@ -81,9 +88,10 @@ impl Monitor {
         seated: Seated,
         subject: Subject,
         points: Result<Points, String>,
+        mut observer: Observer,
     ) -> Result<Self, confine::fence::Error> {
         let Seated { placed, vcpus, console_exit, report } = seated;
-        let Subject { vm, shared, records, fencing, quirk, service, disks } = subject;
+        let Subject { vm, shared, records, fencing, quirk, service, disks, devices } = subject;
         let slots = vm.into_iter().flat_map(|vm| slot::VCPUS.take(vcpus).map(move |slot| (vm, slot)));
         let vcpus = slots.map(|(vm, slot)| vcpu_at(vm, slot)).collect::<Result<_, _>>()?;
         let counters =
@@ -107,8 +115,10 @@ impl Monitor {
         confine::program::give_back();
         // The first hash table of a thread asks the kernel for random numbers; the report's tables come later.
         let _ = RandomState::new();
+        let fenced = placed.fence()?;
+        observer.lie_at([slot::LOG, slot::METRICS].map(|number| fenced.slot(number)));
         Ok(Self {
-            fenced: placed.fence()?,
+            fenced,
             console_exit,
             report,
             vcpus,
@@ -119,11 +129,14 @@ impl Monitor {
             quirk,
             service,
             files: Files::new(disks),
+            observer,
+            devices: devices.into_iter().map(|device| (device, 0)).collect(),
         })
     }
 
     /// Opens the gate, waits for the end of the run, and says what it was.
     pub fn attend(mut self) -> Ended {
+        self.tell_of_threads();
         self.shared.vcpus.iter().for_each(VcpuState::resume);
         self.answer_start();
         let cause = self.wait();
@@ -142,13 +155,14 @@ impl Monitor {
     }
 
     fn wait(&mut self) -> Cause {
-        let limit = (!self.console_exit).then_some(LOOK_AT_CONSOLE);
         loop {
-            self.poll(limit);
+            let look = (!self.console_exit).then_some(LOOK_AT_CONSOLE);
+            self.poll(look.into_iter().chain(self.observer.next_flush()).min());
             if let Some(cause) = self.cause() {
                 return cause;
             }
             self.serve();
+            self.observe();
         }
     }
 
@@ -213,8 +227,9 @@ impl Monitor {
         })
     }
 
-    fn ended(self, cause: Cause, unwritten: u64) -> Ended {
+    fn ended(mut self, cause: Cause, unwritten: u64) -> Ended {
         let violator = cause.violator().map(str::to_owned);
+        self.tell_of_end(&cause);
         let tier = self.fencing.tier;
         let threads = self
             .watched

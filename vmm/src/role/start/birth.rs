@@ -85,6 +85,7 @@ impl Birth {
             quirk,
             service: None,
             disks: wiring.disks(),
+            devices: wiring.published(),
         };
         if let Some(report) = &self.settings.report {
             // Only now is there something to put in the place of an older report. A pipe has no length to set.
@@ -105,6 +106,7 @@ impl Birth {
             quirk: None,
             service: None,
             disks: Vec::new(),
+            devices: Vec::new(),
         };
         let descriptors = self.descriptors();
         Ok(self.fence(&descriptors, &mut subject, ())?.never_started(cause))
@@ -122,6 +124,7 @@ impl Birth {
             api_bell: self.serving.as_ref().map(|serving| serving.bell.as_raw_fd()),
             io_bell: None,
             io_socket: None,
+            observed: self.settings.observer.numbers(),
         }
     }
 
@@ -141,9 +144,9 @@ impl Birth {
         std::mem::forget((bells, signals, served, owners, settings.report));
         let seated = seated?;
         let records = std::iter::once(record).chain(api).chain(subject.records.drain(..)).collect();
-        let disks = std::mem::take(&mut subject.disks);
-        let subject = Subject { records, service, disks, quirk: subject.quirk.take(), ..*subject };
-        Ok(Monitor::fence(seated, subject, points)?)
+        let (disks, devices) = (std::mem::take(&mut subject.disks), std::mem::take(&mut subject.devices));
+        let subject = Subject { records, service, disks, devices, quirk: subject.quirk.take(), ..*subject };
+        Ok(Monitor::fence(seated, subject, points, settings.observer)?)
     }
 }
 

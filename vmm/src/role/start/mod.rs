@@ -16,7 +16,7 @@ use self::wired::Wired;
 use super::api::{Socket, SocketError};
 use super::calls::Points;
 use super::devices::{self, Devices};
-use super::main::Monitor;
+use super::main::{Monitor, Observer};
 use super::{policies, terminal};
 use crate::api::http::Limits;
 use crate::api::model::Configuration;
@@ -39,6 +39,8 @@ pub struct Settings {
     pub json: bool,
     /// An open file for the report, which main keeps.
     pub report: Option<File>,
+    /// The log and metrics.
+    pub observer: Observer,
 }
 
 /// The API of a run.

@@ -103,7 +103,7 @@ impl Birth {
                 return Next::End(cause);
             }
             let Some(serving) = &mut self.serving else { continue };
-            match serving.service.serve_unstarted() {
+            match serving.service.serve_unstarted(&mut self.settings.observer) {
                 Served::Nothing => {}
                 Served::Answered => serving.ring(),
                 Served::Start(configuration) => match self.build(*configuration, plan) {
@@ -138,7 +138,7 @@ impl Birth {
 
     fn refuse_start(&mut self, why: &str) {
         if let Some(serving) = &mut self.serving {
-            serving.service.refuse_start(why);
+            serving.service.refuse_start(why, &mut self.settings.observer);
             serving.ring();
         }
     }

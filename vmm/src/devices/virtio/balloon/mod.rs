@@ -13,7 +13,7 @@ use vm_memory::{GuestAddress, GuestMemoryMmap};
 pub use self::statistics::{Statistic, Statistics};
 use super::buffers::{Buffers, Piece};
 use super::configuration::Configuration;
-use super::device::{Broken, Device, Features, Identity, Processed};
+use super::device::{Broken, Counts, Device, Features, Identity, Processed};
 use super::queue::Queue;
 
 /// Bytes of a page, whatever the guest's own are (section 5.5.6).
@@ -114,6 +114,10 @@ enum Purpose {
     Reporting,
 }
 
+/// What a balloon counts, by Firecracker's names: buffers of pages, tellings, and reports of free pages.
+pub const COUNTS: &[&str] =
+    &["inflate_count", "deflate_count", "stats_updates_count", "free_page_report_count"];
+
 /// The device.
 #[derive(Debug)]
 pub struct Balloon<P> {
@@ -125,18 +129,20 @@ pub struct Balloon<P> {
     held: Option<u16>,
     /// When the last statistics came.
     told: Duration,
+    tally: [u64; 4],
 }
 
 impl<P: Pages> Balloon<P> {
     /// A device that releases pages on this host. `clock`: the time since some moment.
     pub fn new(host: P, statistics: &'static Statistics, clock: fn() -> Duration) -> Self {
-        Self { host, statistics, clock, purposes: [None; 4], held: None, told: Duration::ZERO }
+        Self { host, statistics, clock, purposes: [None; 4], held: None, told: Duration::ZERO, tally: [0; 4] }
     }
 
     fn inflate(
         &self,
         chain: DescriptorChain<&GuestMemoryMmap>,
         memory: &GuestMemoryMmap,
+        count: &mut u64,
     ) -> Result<Option<u32>, Broken> {
         let mut numbers = Buffers::new(chain)?.readable;
         if numbers.left() > MOST_NUMBERS * 4 {
@@ -144,14 +150,15 @@ impl<P: Pages> Balloon<P> {
         }
         while numbers.left() >= 4 {
             let mut pages = [0; AT_ONCE];
-            let count = usize::try_from(numbers.left() / 4).unwrap_or(AT_ONCE).min(AT_ONCE);
-            for page in &mut pages[..count] {
+            let some = usize::try_from(numbers.left() / 4).unwrap_or(AT_ONCE).min(AT_ONCE);
+            for page in &mut pages[..some] {
                 let mut bytes = [0; 4];
                 numbers.read(memory, &mut bytes)?;
                 *page = u32::from_le_bytes(bytes);
             }
-            self.release_all(&mut pages[..count], memory)?;
+            self.release_all(&mut pages[..some], memory)?;
         }
+        *count += 1;
         Ok(Some(0))
     }
 
@@ -174,6 +181,7 @@ impl<P: Pages> Balloon<P> {
         &self,
         chain: DescriptorChain<&GuestMemoryMmap>,
         memory: &GuestMemoryMmap,
+        count: &mut u64,
     ) -> Result<Option<u32>, Broken> {
         let mut free = Buffers::new(chain)?.writable;
         while let Some(Piece { address: GuestAddress(start), length }) = free.take(usize::MAX) {
@@ -185,11 +193,17 @@ impl<P: Pages> Balloon<P> {
                 return Err(Broken("a buffer that is not in memory"));
             }
         }
+        *count += 1;
         Ok(Some(0))
     }
 
     /// Takes what the driver tells, and asks again when it is time.
-    fn exchange(&mut self, queue: &mut Queue, memory: &GuestMemoryMmap) -> Result<Processed, Broken> {
+    fn exchange(
+        &mut self,
+        queue: &mut Queue,
+        memory: &GuestMemoryMmap,
+        count: &mut u64,
+    ) -> Result<Processed, Broken> {
         for _ in 0..queue.size() {
             let Some(chain) = queue.next(memory)? else { break };
             let head = chain.head_index();
@@ -199,6 +213,7 @@ impl<P: Pages> Balloon<P> {
                 queue.used(memory, first, 0)?;
             }
             self.told = (self.clock)();
+            *count += 1;
         }
         if self.wants_statistics()
             && let Some(held) = self.held.take()
@@ -233,14 +248,32 @@ impl<P: Pages> Device for Balloon<P> {
         queue: &mut Queue,
         memory: &GuestMemoryMmap,
     ) -> Result<Processed, Broken> {
-        match self.purposes.get(index).copied().flatten() {
-            Some(Purpose::Inflate) => queue.each(memory, |chain| self.inflate(chain, memory)),
+        let mut count = 0;
+        let (place, outcome) = match self.purposes.get(index).copied().flatten() {
+            Some(Purpose::Inflate) => {
+                (0, queue.each(memory, |chain| self.inflate(chain, memory, &mut count)))
+            }
             // The host does not have to do anything for a page to be there again.
-            Some(Purpose::Deflate) => queue.each(memory, |_| Ok(Some(0))),
-            Some(Purpose::Statistics) => self.exchange(queue, memory),
-            Some(Purpose::Reporting) => queue.each(memory, |chain| self.report(chain, memory)),
-            None => Ok(Processed { interrupt: false, more: false }),
-        }
+            Some(Purpose::Deflate) => (
+                1,
+                queue.each(memory, |_| {
+                    count += 1;
+                    Ok(Some(0))
+                }),
+            ),
+            Some(Purpose::Statistics) => (2, self.exchange(queue, memory, &mut count)),
+            Some(Purpose::Reporting) => {
+                (3, queue.each(memory, |chain| self.report(chain, memory, &mut count)))
+            }
+            None => return Ok(Processed { interrupt: false, more: false }),
+        };
+        self.tally[place] += count;
+        outcome
+    }
+
+    fn counts(&self) -> Counts {
+        let [inflated, deflated, told, reported] = self.tally;
+        [inflated, deflated, told, reported, 0, 0, 0]
     }
 
     fn has_work(&self, index: usize) -> bool {

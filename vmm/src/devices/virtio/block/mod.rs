@@ -12,7 +12,7 @@ use self::request::{Asks, Header, Range};
 pub use self::request::{ID_BYTES, Status};
 pub use self::storage::{Failed, Storage};
 use super::buffers::{self, Buffers};
-use super::device::{Broken, Device, Features, Identity, Processed};
+use super::device::{Broken, Counts, Device, Features, Identity, Processed};
 use super::queue::Queue;
 use super::rate_limiter::{Limiter, Limits};
 
@@ -96,12 +96,35 @@ impl Properties {
     }
 }
 
+/// What a disk counts, by Firecracker's names.
+pub const COUNTS: &[&str] = &[
+    "read_count",
+    "read_bytes",
+    "write_count",
+    "write_bytes",
+    "flush_count",
+    "execute_fails",
+    "rate_limiter_throttled_events",
+];
+
 /// A disk.
 #[derive(Debug)]
 pub struct Block<S> {
     properties: Properties,
     storage: S,
     limiter: Limiter,
+    tally: Tally,
+}
+
+/// Requests that were carried out, and those that were not.
+#[derive(Clone, Copy, Debug, Default)]
+struct Tally {
+    reads: u64,
+    read_bytes: u64,
+    writes: u64,
+    written_bytes: u64,
+    flushes: u64,
+    failures: u64,
 }
 
 /// Why a request was not carried out, other than by a driver that breaks the rules.
@@ -129,7 +152,7 @@ impl From<Failed> for Stopped {
 impl<S: Storage> Block<S> {
     /// A disk on this storage.
     pub fn new(properties: Properties, storage: S, limiter: Limiter) -> Self {
-        Self { properties, storage, limiter }
+        Self { properties, storage, limiter, tally: Tally::default() }
     }
 
     /// What keeps its bytes.
@@ -156,7 +179,11 @@ impl<S: Storage> Block<S> {
         match header.asks {
             Asks::Read => self.read(header.sector, buffers, memory),
             Asks::Write => self.write(header.sector, buffers, memory),
-            Asks::Flush if self.properties.cache == Cache::Writeback => Ok(self.storage.flush()?),
+            Asks::Flush if self.properties.cache == Cache::Writeback => {
+                self.storage.flush()?;
+                self.tally.flushes += 1;
+                Ok(())
+            }
             // A driver that did not look at the features: there is nothing to keep.
             Asks::Flush => Ok(()),
             Asks::Id => {
@@ -191,8 +218,10 @@ impl<S: Storage> Block<S> {
                 let slice = slice?;
                 self.storage.read(at, &slice)?;
                 at += slice.len() as u64;
+                self.tally.read_bytes += slice.len() as u64;
             }
         }
+        self.tally.reads += 1;
         Ok(())
     }
 
@@ -203,8 +232,10 @@ impl<S: Storage> Block<S> {
                 let slice = slice?;
                 self.storage.write(at, &slice)?;
                 at += slice.len() as u64;
+                self.tally.written_bytes += slice.len() as u64;
             }
         }
+        self.tally.writes += 1;
         Ok(())
     }
 
@@ -263,7 +294,10 @@ impl<S: Storage> Block<S> {
         let room = buffers.writable.left();
         let outcome = match self.carry_out(&mut buffers, memory) {
             Ok(()) => Status::Done,
-            Err(Stopped::Refused(status)) => status,
+            Err(Stopped::Refused(status)) => {
+                self.tally.failures += 1;
+                status
+            }
             Err(Stopped::Broken(broken)) => return Err(broken),
         };
         buffers::write(memory, buffers::Piece { address: status, length: 1 }, &[outcome as u8])?;
@@ -285,6 +319,11 @@ impl<S: Storage> Device for Block<S> {
 
     fn has_work(&self, _index: usize) -> bool {
         self.limiter.may_go_on()
+    }
+
+    fn counts(&self) -> Counts {
+        let Tally { reads, read_bytes, writes, written_bytes, flushes, failures } = self.tally;
+        [reads, read_bytes, writes, written_bytes, flushes, failures, self.limiter.refused()]
     }
 
     fn resumes(&self) -> Option<Duration> {

@@ -18,7 +18,7 @@ pub use self::link::{Link, Offloads, Received, Segments};
 pub use self::mac::{Mac, MacError};
 use self::receive::{Delivery, deliver};
 use super::buffers::Buffers;
-use super::device::{Broken, Device, Features, Identity, Processed};
+use super::device::{Broken, Counts, Device, Features, Identity, Processed};
 use super::queue::Queue;
 use super::rate_limiter::{Limiter, Limits};
 
@@ -87,6 +87,16 @@ impl Properties {
     }
 }
 
+/// What an interface counts, by Firecracker's names; bytes are those behind the headers.
+pub const COUNTS: &[&str] = &[
+    "rx_packets_count",
+    "rx_bytes_count",
+    "tx_packets_count",
+    "tx_bytes_count",
+    "rx_rate_limiter_throttled",
+    "tx_rate_limiter_throttled",
+];
+
 /// How much an interface does in a time: a frame is an operation, and has as many bytes as stand behind its header.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Rates {
@@ -105,6 +115,20 @@ enum Lacks {
     Buffers,
 }
 
+/// Frames, and their bytes.
+#[derive(Clone, Copy, Debug, Default)]
+struct Tally {
+    frames: u64,
+    bytes: u64,
+}
+
+impl Tally {
+    fn count(&mut self, length: usize) {
+        self.frames += 1;
+        self.bytes += cost(length);
+    }
+}
+
 /// A network device on a link.
 #[derive(Debug)]
 pub struct Net<L> {
@@ -118,6 +142,8 @@ pub struct Net<L> {
     lacks: Lacks,
     receiver: Limiter,
     transmitter: Limiter,
+    came: Tally,
+    went: Tally,
     /// Of [`MOST_BYTES`], made before the thread may allocate no more.
     received: Box<[u8]>,
     sent: Box<[u8]>,
@@ -135,6 +161,8 @@ impl<L: Link> Net<L> {
             lacks: Lacks::Tokens,
             receiver: Limiter::new(&rates.receive, clock),
             transmitter: Limiter::new(&rates.transmit, clock),
+            came: Tally::default(),
+            went: Tally::default(),
             received: bytes(),
             sent: bytes(),
         }
@@ -167,7 +195,11 @@ impl<L: Link> Net<L> {
             }
             self.lacks = Lacks::Buffers;
             match deliver(&self.received[..self.waiting], self.merges, queue, memory)? {
-                Delivery::Done | Delivery::Dropped => self.forget_frame(),
+                Delivery::Done => {
+                    self.came.count(self.waiting);
+                    self.forget_frame();
+                }
+                Delivery::Dropped => self.forget_frame(),
                 Delivery::Waits => return Ok(()),
             }
         }
@@ -209,6 +241,7 @@ impl<L: Link> Net<L> {
         if let Some(frame) = self.sent.get_mut(..length).filter(|frame| frame.len() > HEADER_BYTES) {
             readable.read(memory, frame)?;
             self.link.send(frame);
+            self.went.count(length);
         }
         Ok(Some(0))
     }
@@ -259,6 +292,12 @@ impl<L: Link> Device for Net<L> {
             TRANSMIT => self.transmitter.may_go_on(),
             _ => false,
         }
+    }
+
+    fn counts(&self) -> Counts {
+        let throttled = [self.receiver.refused(), self.transmitter.refused()];
+        let [came, went] = [self.came, self.went].map(|tally| [tally.frames, tally.bytes]);
+        [came[0], came[1], went[0], went[1], throttled[0], throttled[1], 0]
     }
 
     fn resumes(&self) -> Option<Duration> {

@@ -6,7 +6,7 @@ use virtio_queue::DescriptorChain;
 use vm_memory::GuestMemoryMmap;
 
 use super::buffers::{self, Buffers};
-use super::device::{Broken, Device, Features, Identity, Processed};
+use super::device::{Broken, Counts, Device, Features, Identity, Processed};
 use super::queue::Queue;
 use super::rate_limiter::Limiter;
 
@@ -20,18 +20,23 @@ const MOST_BYTES: usize = 64 * 1024;
 /// Bytes that are made at once. Up to 256 the kernel gives all or none, whatever signals come (getrandom(2)).
 pub const AT_ONCE: usize = 256;
 
+/// What the device counts, by Firecracker's names: requests, bytes, and requests that had to wait.
+pub const COUNTS: &[&str] = &["entropy_event_count", "entropy_bytes", "entropy_rate_limiter_throttled"];
+
 /// The device.
 #[derive(Debug)]
 pub struct Entropy {
     /// Fills a buffer of at most [`AT_ONCE`] bytes with random ones.
     source: fn(&mut [u8]),
     limiter: Limiter,
+    requests: u64,
+    bytes: u64,
 }
 
 impl Entropy {
     /// A device with this source of random bytes.
     pub fn new(source: fn(&mut [u8]), limiter: Limiter) -> Self {
-        Self { source, limiter }
+        Self { source, limiter, requests: 0, bytes: 0 }
     }
 
     /// Fills one chain of buffers; the bytes that it wrote, or `None` if it has given enough for now.
@@ -54,6 +59,8 @@ impl Entropy {
             buffers::write(memory, piece, part)?;
             written += piece.length;
         }
+        self.requests += 1;
+        self.bytes += written as u64;
         // At most `MOST_BYTES`.
         Ok(Some(u32::try_from(written).unwrap_or(u32::MAX)))
     }
@@ -72,6 +79,10 @@ impl Device for Entropy {
 
     fn has_work(&self, _index: usize) -> bool {
         self.limiter.may_go_on()
+    }
+
+    fn counts(&self) -> Counts {
+        [self.requests, self.bytes, self.limiter.refused(), 0, 0, 0, 0]
     }
 
     fn resumes(&self) -> Option<Duration> {

@@ -24,7 +24,7 @@ use self::replies::Replies;
 use self::rings::Rings;
 use self::streams::{Place, Streams};
 use super::buffers::Buffers;
-use super::device::{Broken, Device, Features, Identity, Processed};
+use super::device::{Broken, Counts, Device, Features, Identity, Processed};
 use super::queue::Queue;
 
 /// Device type 19, queues of 256 as in Firecracker. Of the kinds of sockets there are streams alone, which is what no feature
@@ -45,6 +45,9 @@ pub fn configuration(cid: u32) -> [u8; 8] {
     u64::from(cid).to_le_bytes()
 }
 
+/// What the device counts, by Firecracker's names: packets that the guest gets and the bytes of their data, then those that it sends.
+pub const COUNTS: &[&str] = &["rx_packets_count", "rx_bytes_count", "tx_packets_count", "tx_bytes_count"];
+
 /// The device.
 #[derive(Debug)]
 pub struct Vsock<H> {
@@ -61,6 +64,8 @@ pub struct Vsock<H> {
     active: bool,
     /// A packet's data on its way.
     data: Box<[u8]>,
+    /// Packets to the guest and their data, then those from it.
+    tally: [u64; 4],
 }
 
 impl<H: Host> Vsock<H> {
@@ -72,6 +77,7 @@ impl<H: Host> Vsock<H> {
             streams: Streams::new(streams),
             rings: Rings::new(streams),
             replies: Replies::new(),
+            tally: [0; 4],
             stalled: false,
             starved: false,
             active: false,
@@ -159,6 +165,7 @@ impl<H: Host> Vsock<H> {
             let wanted = header.length as usize;
             length = if buffers.readable.read(memory, &mut self.data[..wanted])? { wanted } else { 0 };
         }
+        self.tally[3] += length as u64;
         let mut side = Side { host: &mut self.host, rings: &mut self.rings, stream };
         connection.packet(header, &self.data[..length], &mut side);
         self.streams.refresh(stream);
@@ -191,6 +198,7 @@ impl<H: Host> Vsock<H> {
             };
             let head = chain.head_index();
             self.take_packet(Buffers::new(chain)?, memory)?;
+            self.tally[2] += 1;
             queue.used(memory, head, 0)?;
         }
         Ok(Processed { interrupt: queue.finish(memory)?, more })
@@ -218,6 +226,8 @@ impl<H: Host> Vsock<H> {
             writable.write(memory, &header.to_bytes())?;
             // Its data has room: no more was read.
             writable.write(memory, &self.data[..header.length as usize])?;
+            self.tally[0] += 1;
+            self.tally[1] += u64::from(header.length);
             let bytes = Header::BYTES + header.length as usize;
             queue.used(memory, head, u32::try_from(bytes).unwrap_or(u32::MAX))?;
         }
@@ -240,6 +250,11 @@ impl<H: Host> Vsock<H> {
 }
 
 impl<H: Host> Device for Vsock<H> {
+    fn counts(&self) -> Counts {
+        let [received, received_bytes, sent, sent_bytes] = self.tally;
+        [received, received_bytes, sent, sent_bytes, 0, 0, 0]
+    }
+
     fn start(&mut self, _features: Features) {
         self.active = true;
         self.accept();
