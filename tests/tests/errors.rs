@@ -221,7 +221,11 @@ fn a_configuration_that_cannot_be_used_is_told_where_and_why() {
     refused(&Failing::new(), &arguments, &["cannot read the configuration c.json", "No such file"]);
     refused(&with("kernel=x"), &arguments, &["c.json: ", "line 1 column 1"]);
     let unknown = r#"{"boot-source":{"kernel_image_path":"k"},"mmds-config":{}}"#;
-    refused(&with(unknown), &arguments, &["c.json: unknown field `mmds-config`", "line 1"]);
+    refused(
+        &with(unknown),
+        &arguments,
+        &["c.json: mmds-config: there is no metadata service here", "line 1"],
+    );
     let wrong = "{\"boot-source\":{\"kernel_image_path\":\"k\"},\n\"machine-config\":{\"vcpu_count\":\"2\"}}";
     refused(&with(wrong), &arguments, &["c.json: invalid type: string \"2\"", "line 2"]);
     let missing = r#"{"machine-config":{"vcpu_count":2}}"#;

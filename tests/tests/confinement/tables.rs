@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::os::unix::net::UnixStream;
+use std::path::Path;
 
 use ringfence::role::policies::{ALL, api, console, io, io_vsock, main, main_api, vcpu};
 use ringfence_tests::network;
@@ -54,7 +55,7 @@ fn object(role: &str, slot: &str) -> &'static str {
         ("main" | "main_api", "console_exit") => "anon_inode:[pidfd]",
         ("io" | "api", "timer") => "anon_inode:[timerfd]",
         ("main" | "main_api", "counters") => "anon_inode:[perf_event]",
-        ("main" | "main_api", "report") | ("io", "disks") => "/",
+        ("main" | "main_api", "report" | "log" | "metrics" | "stat") | ("io", "disks") => "/",
         ("io" | "api", "epoll") | ("io", "vsock_epoll") => "anon_inode:[eventpoll]",
         ("io", "vsock_socket" | "vsock_streams" | "main_socket" | "received")
         | ("main_api", "io_socket" | "opened") => "socket:[",
@@ -90,7 +91,8 @@ fn slots_of(role: &str, vcpus: usize, extra: &[&str]) -> BTreeMap<i32, &'static 
             "vcpus" => vcpus,
             "timer" if role == "api" => 1,
             "balloon_queues" if extra.contains(&slot.name) => 4,
-            "report" | "timer" | "disks" | "taps" | "main_socket" | "received"
+            "report" | "log" | "metrics" | "stat" | "timer" | "disks" | "taps" | "main_socket"
+            | "received"
                 if !extra.contains(&slot.name) =>
             {
                 0
@@ -168,6 +170,20 @@ fn only_main_holds_the_report_file() {
     let threads = own_threads(&run);
     assert_all_hold_their_slots(&threads, 1, &["report"]);
     assert_eq!(threads["rf-main"].descriptors()[&main::slot::REPORT], report);
+}
+
+#[test]
+fn only_main_holds_the_files_of_the_log_and_the_metrics() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let [log, metrics] = ["log", "metrics"].map(|name| folder.path().join(name));
+    let text = |path: &Path| path.to_str().expect("its name is text").to_owned();
+    let run = spinning(1, &["--log-path", &text(&log), "--metrics-path", &text(&metrics)]);
+    let threads = own_threads(&run);
+    assert_all_hold_their_slots(&threads, 1, &["log", "metrics", "stat"]);
+    let held = threads["rf-main"].descriptors();
+    assert_eq!(held[&main::slot::LOG], text(&log));
+    assert_eq!(held[&main::slot::METRICS], text(&metrics));
+    assert!(held[&main::slot::STAT].ends_with("/stat"), "{held:?}");
 }
 
 #[test]

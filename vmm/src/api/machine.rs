@@ -3,7 +3,7 @@
 use super::model::{
     ActionType, Balloon, BootSource, Configuration, Drive, DriveUpdate, Entropy, FirecrackerVersion,
     InstanceInfo, Logger, MachineConfig, Metrics, NetworkInterface, NetworkInterfaceUpdate, RateLimiter,
-    VmState, Vsock,
+    Serial, VmState, Vsock,
 };
 use super::request::Request;
 use super::response::{Fault, Response};
@@ -53,6 +53,8 @@ pub enum Order {
     ChangeInterface(InterfaceChange),
     /// Write the log there.
     Log(Logger),
+    /// Write what the guest says at its serial port there.
+    Serial(Serial),
     /// Write metrics there.
     Metrics(Metrics),
     /// Write them now.
@@ -137,6 +139,7 @@ fn when(request: &Request) -> When {
         | Request::PutVsock(_)
         | Request::PutLogger(_)
         | Request::PutMetrics(_)
+        | Request::PutSerial(_)
         | Request::PutBalloon(_) => When::BeforeStart,
         Request::PutAction(action) => match action.action_type {
             ActionType::InstanceStart => When::BeforeStart,
@@ -180,6 +183,7 @@ impl Machine {
             // The command line's to set up.
             logger: _,
             metrics: _,
+            serial: _,
             // What is absent here.
             cpu_config: _,
             mmds_config: _,
@@ -239,6 +243,7 @@ impl Machine {
                 Order::ChangeInterface(self.changed_interface(&update)?)
             }
             Request::PutLogger(logger) => Order::Log(logger),
+            Request::PutSerial(serial) => Order::Serial(serial),
             Request::PutMetrics(metrics) => Order::Metrics(metrics),
             Request::PutEntropy(entropy) => {
                 self.entropy = Some(entropy);
@@ -319,6 +324,7 @@ impl Machine {
             vsock: self.vsock.clone(),
             logger: None,
             metrics: None,
+            serial: None,
             cpu_config: None,
             mmds_config: None,
             pmem: Vec::new(),
@@ -580,6 +586,7 @@ mod tests {
             (r#"PUT /actions {"action_type":"FlushMetrics"}"#, [false, true, true]),
             (r#"PUT /logger {"level":"Debug"}"#, [true, false, false]),
             (r#"PUT /metrics {"metrics_path":"m"}"#, [true, false, false]),
+            (r#"PUT /serial {"serial_out_path":"s"}"#, [true, false, false]),
             (r#"PATCH /vm {"state":"Paused"}"#, [false, true, true]),
             (r#"PATCH /vm {"state":"Resumed"}"#, [false, true, true]),
         ];

@@ -5,7 +5,7 @@ use serde::de::DeserializeOwned;
 use super::http::Message;
 use super::model::{
     Action, Balloon, BalloonStatisticsUpdate, BalloonUpdate, BootSource, Drive, DriveUpdate, Entropy, Logger,
-    MachineConfig, Metrics, NetworkInterface, NetworkInterfaceUpdate, Vm, Vsock,
+    MachineConfig, Metrics, NetworkInterface, NetworkInterfaceUpdate, Serial, Vm, Vsock,
 };
 use super::response::Fault;
 
@@ -48,6 +48,8 @@ pub enum Request {
     PutVsock(Vsock),
     /// `PUT /logger`
     PutLogger(Logger),
+    /// `PUT /serial`
+    PutSerial(Serial),
     /// `PUT /metrics`
     PutMetrics(Metrics),
     /// `PUT /entropy`
@@ -75,6 +77,7 @@ impl Request {
             Self::PutBalloon(_) => ("PUT", "balloon"),
             Self::PutVsock(_) => ("PUT", "vsock"),
             Self::PutLogger(_) => ("PUT", "logger"),
+            Self::PutSerial(_) => ("PUT", "serial"),
             Self::PutMetrics(_) => ("PUT", "metrics"),
             Self::PutEntropy(_) => ("PUT", "entropy"),
             Self::PutAction(_) => ("PUT", "actions"),
@@ -170,6 +173,7 @@ pub const ROUTES: &[Route] = &[
     patch("/balloon/statistics", |_, body| json(body).map(Request::PatchBalloonStatistics)),
     put("/vsock", |_, body| json(body).map(Request::PutVsock)),
     put("/logger", |_, body| json(body).map(Request::PutLogger)),
+    put("/serial", |_, body| json(body).map(Request::PutSerial)),
     put("/metrics", |_, body| json(body).map(Request::PutMetrics)),
     put("/entropy", |_, body| json(body).map(Request::PutEntropy)),
     put("/actions", |_, body| json(body).map(Request::PutAction)),
@@ -177,7 +181,6 @@ pub const ROUTES: &[Route] = &[
     absent(Method::Patch, "/balloon/hinting/start", HINTING),
     absent(Method::Get, "/balloon/hinting/status", HINTING),
     absent(Method::Patch, "/balloon/hinting/stop", HINTING),
-    absent(Method::Put, "/serial", "another output of the serial port than standard output"),
     absent(Method::Put, "/cpu-config", "CPU templates"),
     absent(Method::Put, "/snapshot/create", SNAPSHOTS),
     absent(Method::Put, "/snapshot/load", SNAPSHOTS),

@@ -22,10 +22,10 @@ pub(super) struct ObserveArgs {
     /// Show the place in the program in each line
     #[arg(long)]
     show_log_origin: bool,
-    /// Log only what comes from modules whose path begins so, as in ringfence::role
+    /// Log only what comes from modules of the program whose path begins with this
     #[arg(long, value_name = "PREFIX")]
     module: Option<String>,
-    /// Write metrics to this file or named pipe: every minute, at FlushMetrics, and at the end
+    /// Write metrics to this file or named pipe: every minute, whenever a client asks, and at the end
     #[arg(long, value_name = "PATH")]
     metrics_path: Option<PathBuf>,
     /// How metrics are written

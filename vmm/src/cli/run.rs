@@ -18,6 +18,7 @@ use crate::machine::{Config, HugePages, Image, QuirkChoice};
 use crate::role::api::SocketError;
 use crate::role::devices::{BalloonConfig, Devices, DiskConfig};
 use crate::role::start::{self, Api};
+use crate::role::terminal;
 
 /// Arguments of `run`.
 #[derive(Clone, Debug, Default, clap::Args)]
@@ -132,6 +133,9 @@ pub enum Error {
     /// A device.
     #[error(transparent)]
     Device(#[from] run_devices::Error),
+    /// The file of the serial port.
+    #[error(transparent)]
+    Serial(#[from] terminal::OutputError),
     /// The socket of the API.
     #[error(transparent)]
     Socket(#[from] SocketError),
@@ -174,6 +178,9 @@ fn run_planned(
 ) -> Result<Outcome, Error> {
     let (logger, metrics) = (from_file.logger.clone(), from_file.metrics.clone());
     let observed = Observed { logger, metrics, ..observed };
+    if let Some(serial) = &from_file.serial {
+        terminal::send_output_to(&serial.serial_out_path)?;
+    }
     let (config, devices) = plan(args, from_file)?;
     let socket = socket.map(|(path, options)| options.bind(path)).transpose()?;
     let machine = || Machine::configured(observed.id.clone(), shown(args, from_file, &config));
@@ -239,6 +246,7 @@ fn shown(args: &Args, from_file: &RunConfig, config: &Config) -> Configuration {
         vsock: args.devices.vsock(from_file).cloned().map(Vsock::from),
         logger: None,
         metrics: None,
+        serial: None,
         cpu_config: None,
         mmds_config: None,
         pmem: Vec::new(),

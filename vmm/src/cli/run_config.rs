@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use serde::de::Error as _;
 
-use crate::api::model::{Configuration, Logger, Metrics, NetworkInterface, PartUuid};
+use crate::api::model::{Configuration, Logger, Metrics, NetworkInterface, PartUuid, Serial};
 use crate::devices::virtio::Limits;
 use crate::machine::HugePages;
 use crate::role::devices::{BalloonConfig, DiskConfig, NetConfig, VsockConfig};
@@ -44,6 +44,8 @@ pub struct RunConfig {
     pub logger: Option<Logger>,
     /// `metrics`
     pub metrics: Option<Metrics>,
+    /// `serial`
+    pub serial: Option<Serial>,
 }
 
 /// The first disk is the kernel's root device.
@@ -133,6 +135,7 @@ impl RunConfig {
             vsock,
             logger,
             metrics,
+            serial,
             // What is absent here.
             cpu_config: _,
             mmds_config: _,
@@ -161,6 +164,7 @@ impl RunConfig {
             vsock: vsock.map(VsockConfig::from),
             logger,
             metrics,
+            serial,
         })
     }
 }
@@ -240,7 +244,7 @@ mod tests {
                 "cpu_template": "None"
             },
             "cpu-config": null, "balloon": null, "network-interfaces": [], "vsock": null, "mmds-config": null,
-            "entropy": null, "pmem": [], "memory-hotplug": null, "logger": null, "metrics": null
+            "entropy": null, "pmem": [], "memory-hotplug": null, "logger": null, "metrics": null, "serial": null
         }"#;
         let parse = |written: &str, instead: &str| {
             assert!(text.contains(written), "{written}");

@@ -1,6 +1,9 @@
 //! The user's terminal: raw while a guest has it, given back as it was, and the keys that leave.
 #![forbid(unsafe_code)]
 
+use std::fs::File;
+use std::io;
+use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
 use rustix::fs::OFlags;
@@ -41,6 +44,25 @@ pub fn prepare() -> Result<bool, Errno> {
         termios::tcsetattr(stdin(), OptionalActions::Now, &raw)?;
     }
     Ok(changed.terminal.is_some())
+}
+
+/// Why what the guest says does not go to a file.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot write the guest's serial port to {}: {source}; name a file that can be made or added to, or a named pipe", path.display())]
+pub struct OutputError {
+    path: PathBuf,
+    source: io::Error,
+}
+
+/// From now on this process' standard output is a file, to whose end is written, or a named pipe, whether or not anybody reads it
+/// yet. Before [`prepare`].
+///
+/// # Errors
+/// [`OutputError`]
+pub fn send_output_to(path: &Path) -> Result<(), OutputError> {
+    let failed = |source| OutputError { path: path.to_owned(), source };
+    let file = File::options().read(true).append(true).create(true).open(path).map_err(failed)?;
+    rustix::stdio::dup2_stdout(&file).map_err(|errno| failed(errno.into()))
 }
 
 fn in_foreground() -> bool {

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     Balloon, BootSource, CpuConfig, Drive, Entropy, Logger, MachineConfig, MemoryHotplug, Metrics,
-    MmdsConfig, NetworkInterface, Pmem, Vsock,
+    MmdsConfig, NetworkInterface, Pmem, Serial, Vsock,
 };
 
 /// What a configuration file holds.
@@ -35,6 +35,9 @@ pub struct Configuration {
     /// Where metrics go.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub metrics: Option<Metrics>,
+    /// Where the serial port is written.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub serial: Option<Serial>,
     /// Firecracker's files have it; only its absence is taken, as for the three after it.
     #[serde(rename = "cpu-config", skip_serializing)]
     pub cpu_config: Option<CpuConfig>,

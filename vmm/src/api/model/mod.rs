@@ -14,6 +14,7 @@ mod machine_config;
 mod metrics;
 mod network_interface;
 mod rate_limiter;
+mod serial;
 mod vm;
 mod vsock;
 
@@ -31,5 +32,6 @@ pub use machine_config::{CpuTemplate, HugePagesName, MachineConfig};
 pub use metrics::Metrics;
 pub use network_interface::{NetworkInterface, NetworkInterfaceUpdate};
 pub use rate_limiter::{RateLimiter, TokenBucket};
+pub use serial::Serial;
 pub use vm::{Vm, VmState};
 pub use vsock::Vsock;

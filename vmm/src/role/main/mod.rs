@@ -1,6 +1,7 @@
 //! The main thread: builds the machine's life around it, then waits, fenced, for its end, and answers the API's requests.
 
 mod change;
+mod guest_time;
 mod last_words;
 mod monitor;
 mod observer;
@@ -21,6 +22,7 @@ use crate::confine::table::Placement;
 use crate::confine::thread;
 use crate::confine::{self, Farewell, Fenced, Fencing, Record, Role, Slot, Slotted, Unfenced};
 
+pub use guest_time::GuestTime;
 pub use monitor::{Monitor, Subject, cause_of};
 pub use observer::{Error as ObserverError, MetricsFormat, Observer};
 pub use service::{Served, Service};
@@ -141,6 +143,8 @@ pub struct Descriptors {
     pub io_socket: Option<RawFd>,
     /// The files of the log and the metrics.
     pub observed: [Option<RawFd>; 2],
+    /// What tells of time in the guest, where there are metrics.
+    pub guest_time: Option<RawFd>,
 }
 
 /// Main in a table that holds its slots.
@@ -179,6 +183,7 @@ pub fn take_slots(
         .chain(place(descriptors.report, slot::REPORT))
         .chain(place(descriptors.api_bell, main_api::slot::API_BELL))
         .chain(place(descriptors.io_bell, main_api::slot::IO_BELL))
+        .chain(place(descriptors.guest_time, slot::STAT))
         .chain(place(descriptors.observed[0], slot::LOG))
         .chain(place(descriptors.observed[1], slot::METRICS))
         .chain(place(descriptors.io_socket, main_api::slot::IO_SOCKET))

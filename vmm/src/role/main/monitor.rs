@@ -42,6 +42,8 @@ pub struct Monitor {
     pub(super) service: Option<Service>,
     pub(super) files: Files,
     pub(super) observer: Observer,
+    /// Ticks of the kernel's clock in a second, in which it tells of time.
+    pub(super) ticks: u64,
     /// The devices' counts, and of how many broken queues of each was told.
     pub(super) devices: Vec<(&'static Published, u64)>,
 }
@@ -115,6 +117,8 @@ impl Monitor {
         confine::program::give_back();
         // The first hash table of a thread asks the kernel for random numbers; the report's tables come later.
         let _ = RandomState::new();
+        // Asked for once, by a call that no fenced thread may make.
+        let ticks = rustix::param::clock_ticks_per_second();
         let fenced = placed.fence()?;
         observer.lie_at([slot::LOG, slot::METRICS].map(|number| fenced.slot(number)));
         Ok(Self {
@@ -130,6 +134,7 @@ impl Monitor {
             service,
             files: Files::new(disks),
             observer,
+            ticks,
             devices: devices.into_iter().map(|device| (device, 0)).collect(),
         })
     }

@@ -15,6 +15,7 @@ use crate::observe::Level;
 use crate::role::devices::{Disk, DiskConfig, Interface, NetConfig, VsockConfig};
 use crate::role::exchange::{Exchange, Notes};
 use crate::role::policies::main_api::slot;
+use crate::role::terminal;
 
 /// The API's machine, and where its requests come from.
 #[derive(Debug)]
@@ -95,6 +96,9 @@ impl Service {
                 self.machine.set_vsock(vsock);
             }
             Order::Log(logger) => observer.set_logger(logger).map_err(Fault::new)?,
+            Order::Serial(serial) => {
+                terminal::send_output_to(&serial.serial_out_path).map_err(Fault::new)?;
+            }
             Order::Metrics(metrics) => observer.set_metrics(&metrics.metrics_path).map_err(Fault::new)?,
             Order::Start(_)
             | Order::FlushMetrics
@@ -226,6 +230,7 @@ impl Monitor {
             | Order::Vsock(_)
             | Order::Log(_)
             | Order::Metrics(_)
+            | Order::Serial(_)
             | Order::Start(_) => {
                 return Err(Fault::new("the machine is started already"));
             }

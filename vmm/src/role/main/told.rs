@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 use super::monitor::Monitor;
+use super::{guest_time, slot};
 use crate::confine::Phase;
 use crate::confine::install::Hold;
 use crate::observe::{Group, Level, Value};
@@ -58,12 +59,14 @@ impl Monitor {
 
     /// Writes the metrics; false if their file did not take them.
     pub(super) fn flush(&mut self) -> bool {
-        let Self { observer, devices, watched, shared, .. } = self;
+        let Self { observer, devices, watched, shared, fenced, ticks, .. } = self;
         observer.flush(|| {
             let mut groups: Vec<Group> = devices.iter().map(|(device, _)| Published::group(device)).collect();
             let exits = shared.vcpus.iter().map(VcpuState::exits_by_reason);
             let sums = exits.fold([0; 5], |sums, exits| std::array::from_fn(|at| sums[at] + exits[at]));
-            groups.push(Group::new("vcpu", named(sums)));
+            let time = guest_time::read(fenced.slot(slot::STAT), *ticks);
+            let time = time.map(|time| ("guest_time_ms", Value::Count(time)));
+            groups.push(Group::new("vcpu", named(sums).chain(time)));
             let refused = watched.iter().filter(|thread| thread.record.phase() == Phase::Violated).count();
             groups.push(Group::new("seccomp", [("num_faults", Value::Count(refused as u64))]));
             let mut states = shared.vcpus.iter();

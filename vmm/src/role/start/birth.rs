@@ -18,7 +18,7 @@ use crate::devices::virtio::Windows;
 use crate::machine::layout;
 use crate::report::{Cause, Ended};
 use crate::role::calls::Points;
-use crate::role::main::{self, Begun, Monitor, Subject};
+use crate::role::main::{self, Begun, GuestTime, Monitor, Subject};
 use crate::role::shared::{OUTPUT, Shared};
 use crate::role::{console, io as io_role, vcpu};
 
@@ -77,6 +77,9 @@ impl Birth {
             io_socket: self.serving.as_ref().map(|serving| serving.io_socket.as_raw_fd()),
             ..self.descriptors()
         };
+        let guest_time = self.settings.observer.has_metrics().then(GuestTime::open).flatten();
+        let descriptors =
+            main::Descriptors { guest_time: guest_time.as_ref().map(GuestTime::number), ..descriptors };
         let mut subject = Subject {
             vm: Some(vm),
             shared,
@@ -91,7 +94,7 @@ impl Birth {
             // Only now is there something to put in the place of an older report. A pipe has no length to set.
             let _ = report.set_len(0);
         }
-        self.fence(&descriptors, &mut subject, (wiring, console_exit))
+        self.fence(&descriptors, &mut subject, (wiring, console_exit, guest_time))
     }
 
     /// Fences this thread without a machine, to say what ended the run.
@@ -125,6 +128,7 @@ impl Birth {
             io_bell: None,
             io_socket: None,
             observed: self.settings.observer.numbers(),
+            guest_time: None,
         }
     }
 
