@@ -3,7 +3,7 @@
 
 use std::env;
 use std::io::{self, Read as _};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -59,6 +59,11 @@ impl Binary {
     pub fn find() -> Result<Self, Error> {
         let path = env::var_os(PROGRAM_VARIABLE).map_or_else(beside_benchmark, PathBuf::from);
         if path.is_file() { Ok(Self(path)) } else { Err(Error::Missing { path }) }
+    }
+
+    /// Its file.
+    pub fn path(&self) -> &Path {
+        &self.0
     }
 
     /// Starts it and waits for the first byte of its standard output.

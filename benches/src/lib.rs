@@ -7,6 +7,7 @@ pub mod compilers;
 pub mod contest;
 pub mod host;
 pub mod libseccomp;
+pub mod machine;
 pub mod peer;
 pub mod policies;
 pub mod process;

@@ -7,6 +7,9 @@
  *   discard    has the last quarter discarded
  *   flush      flushes
  *   sum        reads every sector and adds up its words
+ *   requests=N reads so many times, or with the word `write` writes, `bytes=` (4096) each
+ *              time and `depth=` (1) requests at once, between the lines "begin" and
+ *              "end": for whoever measures from outside
  *   watch      goes on for ever: tells the size and the sum again whenever it is told
  *              that the disk has changed
  *
@@ -29,10 +32,12 @@ enum {
         WRITE_ZEROES = 13,
 
         AT_ONCE = 64, /* sectors */
+        MOST_DEPTH = 16,
+        MOST_BYTES = 65536,
         MOST_CLEARED = 0x20000,
 };
 
-static struct {
+static struct header {
         uint32_t type, reserved;
         uint64_t sector;
 } header;
@@ -90,6 +95,58 @@ static uint64_t sum(uint64_t from)
                         total += data[i];
         }
         return total;
+}
+
+static struct header headers[MOST_DEPTH];
+static uint8_t block[MOST_BYTES]; /* of all: what is in it does not matter */
+static volatile uint8_t statuses[MOST_DEPTH];
+static uint32_t kind, bytes;
+static uint64_t requests;
+
+/* From the beginning of the disk to its end, and again. */
+static void put(unsigned slot, uint64_t number)
+{
+        uint32_t each = bytes / SECTOR;
+        headers[slot].type = kind;
+        headers[slot].sector = number % (sectors / each) * each;
+        const struct virtio_buffer all[] = {{&headers[slot], sizeof(headers[slot]), false},
+                                            {block, bytes, kind == IN},
+                                            {(void *)&statuses[slot], 1, true}};
+        virtio_offer(0, slot * 3, all, 3);
+}
+
+/* For ring 3, too. */
+static uint64_t drive(uint64_t depth)
+{
+        uint64_t put_in = 0;
+        for (; put_in < depth && put_in < requests; put_in++)
+                put((unsigned)put_in, put_in);
+        for (uint64_t done = 0; done < requests; done++) {
+                uint16_t first;
+                uint32_t length;
+                while (!virtio_take(0, &first, &length))
+                        pause();
+                if (statuses[first / 3])
+                        return 1;
+                if (put_in < requests)
+                        put(first / 3, put_in++);
+        }
+        return 0;
+}
+
+static void measured(void)
+{
+        uint64_t depth = argument_value("depth=", 1);
+        kind = argument_given("write") ? OUT : IN;
+        bytes = (uint32_t)argument_value("bytes=", 4096);
+        if (!depth || depth > MOST_DEPTH || !bytes || bytes > MOST_BYTES || bytes % SECTOR ||
+            sectors < bytes / SECTOR)
+                finish(3);
+        print("disk: begin\n");
+        uint64_t outcome = in_ring3(drive, depth);
+        print("disk: end\n");
+        if (outcome)
+                finish(3);
 }
 
 static uint8_t clear(uint32_t type, uint64_t first, uint64_t count, uint32_t flags)
@@ -161,6 +218,9 @@ void guest(void)
                 say("flush", request(DO_FLUSH, 0, NULL, 0, false));
         if (argument_given("sum"))
                 print("disk: sum %x\n", in_ring3(sum, 0));
+        requests = argument_value("requests=", 0);
+        if (requests)
+                measured();
         if (argument_given("watch"))
                 watch();
 }

@@ -5,6 +5,7 @@
 enum {
         WINDOW = 0x1000, /* bytes from one device's registers to the next */
         DEVICES = 8,
+        DEVICES_ELSEWHERE = 24, /* QEMU's microvm has so many places, which it fills from the last on */
         VERSION_1 = 1u << 0, /* bit 32 of the features, in their upper half */
         HAS_NEXT = 1,
         DEVICE_WRITES = 2,
@@ -32,8 +33,10 @@ static void put_address(unsigned offset, uint64_t address)
 
 bool virtio_find(uint32_t type, unsigned nth)
 {
-        for (unsigned i = 0; i < DEVICES; i++) {
-                uint8_t *registers = map(VIRTIO + i * WINDOW);
+        /* Another monitor has them elsewhere: at "virtio=ADDRESS", "window=BYTES" apart. */
+        uint64_t elsewhere = argument_value("virtio=", 0), window = argument_value("window=", WINDOW);
+        for (unsigned i = 0; i < (elsewhere ? DEVICES_ELSEWHERE : DEVICES); i++) {
+                uint8_t *registers = map((elsewhere ? elsewhere : VIRTIO) + i * window);
                 if (!registers)
                         return false;
                 device = registers;

@@ -315,20 +315,13 @@ impl Machine {
             Fault::new("Cannot start microvm without kernel configuration: PUT /boot-source names the kernel")
         })?;
         Ok(Configuration {
-            boot_source,
             machine_config: self.config.clone(),
             drives: self.drives.clone(),
             network_interfaces: self.interfaces.clone(),
             entropy: self.entropy.clone(),
             balloon: self.balloon,
             vsock: self.vsock.clone(),
-            logger: None,
-            metrics: None,
-            serial: None,
-            cpu_config: None,
-            mmds_config: None,
-            pmem: Vec::new(),
-            memory_hotplug: None,
+            ..Configuration::of(boot_source)
         })
     }
 

@@ -223,16 +223,16 @@ fn shown(args: &Args, from_file: &RunConfig, config: &Config) -> Configuration {
         let root = from_file.root.as_ref().filter(|_| index == 0);
         disk.to_drive(root.is_some(), root.and_then(|root| root.partuuid.clone()))
     };
-    Configuration {
-        boot_source: BootSource {
-            kernel_image_path: match &config.kernel {
-                Image::File(path) => path.clone(),
-                // An embedded guest has no path; its name is what `run` takes.
-                Image::Embedded { name, .. } => name.into(),
-            },
-            initrd_path: config.initrd.clone(),
-            boot_args: Some(config.command_line.clone()),
+    let boot_source = BootSource {
+        kernel_image_path: match &config.kernel {
+            Image::File(path) => path.clone(),
+            // An embedded guest has no path; its name is what `run` takes.
+            Image::Embedded { name, .. } => name.into(),
         },
+        initrd_path: config.initrd.clone(),
+        boot_args: Some(config.command_line.clone()),
+    };
+    Configuration {
         machine_config: MachineConfig {
             vcpu_count: Some(config.vcpus),
             mem_size_mib: Some(config.memory_mib),
@@ -244,13 +244,7 @@ fn shown(args: &Args, from_file: &RunConfig, config: &Config) -> Configuration {
         balloon: args.devices.balloon(from_file).map(BalloonConfig::to_model),
         entropy: entropy.map(|limits| Entropy { rate_limiter: RateLimiter::of(limits) }),
         vsock: args.devices.vsock(from_file).cloned().map(Vsock::from),
-        logger: None,
-        metrics: None,
-        serial: None,
-        cpu_config: None,
-        mmds_config: None,
-        pmem: Vec::new(),
-        memory_hotplug: None,
+        ..Configuration::of(boot_source)
     }
 }
 

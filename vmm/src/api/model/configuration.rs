@@ -51,3 +51,25 @@ pub struct Configuration {
     #[serde(rename = "memory-hotplug", skip_serializing)]
     pub memory_hotplug: Option<MemoryHotplug>,
 }
+
+impl Configuration {
+    /// A machine with nothing but what it runs.
+    pub fn of(boot_source: BootSource) -> Self {
+        Self {
+            boot_source,
+            machine_config: MachineConfig::default(),
+            drives: Vec::new(),
+            network_interfaces: Vec::new(),
+            entropy: None,
+            balloon: None,
+            vsock: None,
+            logger: None,
+            metrics: None,
+            serial: None,
+            cpu_config: None,
+            mmds_config: None,
+            pmem: Vec::new(),
+            memory_hotplug: None,
+        }
+    }
+}

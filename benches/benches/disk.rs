@@ -1,0 +1,180 @@
+//! What a disk does: a guest that drives its queue at the processor's own speed, under this monitor and under QEMU's microvm.
+
+use std::fmt::Display;
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use criterion::{Criterion, SamplingMode};
+use guest_images::bare;
+use ringfence_benches::contest::{Contest, Contestant};
+use ringfence_benches::machine;
+use ringfence_benches::report::Report;
+use ringfence_benches::table::{NANOSECONDS, Table};
+use tempfile::TempDir;
+
+/// What is measured: a name, what the guest is told, and how many requests it makes.
+const WORK: [(&str, &str, u64); 5] = [
+    ("read 4 KiB, 1 at once", "", 5000),
+    ("write 4 KiB, 1 at once", "write", 5000),
+    ("read 4 KiB, 16 at once", "depth=16", 20_000),
+    ("read 64 KiB, 1 at once", "bytes=65536", 3000),
+    ("write 64 KiB, 16 at once", "write bytes=65536 depth=16", 3000),
+];
+
+/// Bytes of the disk: it stays in the host's page cache, so that what is measured is the monitor's own work.
+const DISK_BYTES: u64 = 64 << 20;
+
+/// Where QEMU's microvm has its devices (`hw/i386/microvm.c`): 24 places, 512 bytes apart.
+const OF_QEMU: &str = "virtio=4272947200 window=512";
+
+/// QEMU, without whatever a guest of this kind does not need. The last word is for a KVM on which ring 0 is emulated, which knows fewer of a
+/// processor's peculiarities; elsewhere it changes nothing that is measured here.
+const QEMU: &[&str] = &[
+    "-M",
+    "microvm,x-option-roms=off,pit=off,pic=off,rtc=off,isa-serial=on,acpi=off,auto-kernel-cmdline=off",
+    "-accel",
+    "kvm",
+    "-m",
+    "128",
+    "-nodefaults",
+    "-no-user-config",
+    "-nographic",
+    "-serial",
+    "stdio",
+    "-global",
+    "virtio-mmio.force-legacy=false",
+    "-device",
+    "virtio-blk-device,drive=d",
+    "-cpu",
+    "host,-arch-capabilities,-kvm-pv-ipi,-kvm-pv-unhalt,-kvm-pv-tlb-flush",
+];
+
+fn main() {
+    let folder = or_stop(tempfile::tempdir());
+    let files = or_stop(Files::make(&folder));
+    let mut criterion = Criterion::default().configure_from_args();
+    let mut report = Report::new("disk");
+    let mut table = Table::new(&["a request", "monitor", "median", "over the filter tier", "99 % interval"]);
+    let mut rounds = 0;
+    let qemu = has_qemu();
+    for (name, told, requests) in WORK {
+        let mut contest = files.contest(told, requests, qemu);
+        let mut group = criterion.benchmark_group(name);
+        group
+            .sampling_mode(SamplingMode::Flat)
+            .sample_size(10)
+            .measurement_time(std::time::Duration::from_secs(2));
+        contest.run(&mut group);
+        group.finish();
+        for outcome in contest.results() {
+            table.row(vec![
+                name.to_owned(),
+                outcome.name.to_owned(),
+                NANOSECONDS.time(outcome.time.median),
+                NANOSECONDS.difference(outcome.difference.median),
+                NANOSECONDS.interval(&outcome.difference),
+            ]);
+        }
+        rounds = contest.rounds();
+    }
+    criterion.final_summary();
+    report.add(table);
+    report.add(format_args!(
+        "{rounds} rounds or more, one run of each monitor in every round, on a file of {} MiB in the host's page cache.",
+        DISK_BYTES >> 20
+    ));
+    if !qemu {
+        report.add(
+            "QEMU was left out: there is no qemu-system-x86_64 here (Debian's package qemu-system-x86).",
+        );
+    }
+    println!("{report}");
+}
+
+fn has_qemu() -> bool {
+    Command::new("qemu-system-x86_64").arg("--version").output().is_ok_and(|output| output.status.success())
+}
+
+/// What the monitors are given.
+struct Files {
+    ringfence: PathBuf,
+    kernel: PathBuf,
+    disk: PathBuf,
+}
+
+impl Files {
+    fn make(folder: &TempDir) -> Result<Self, Box<dyn std::error::Error>> {
+        let kernel = folder.path().join("disk.elf");
+        let guest = bare::find("disk").ok_or("the guest `disk` is not among the embedded ones")?;
+        std::fs::write(&kernel, guest.image)?;
+        let disk = folder.path().join("disk.img");
+        File::create(&disk)?.set_len(DISK_BYTES)?;
+        // No holes, and all of it in the page cache.
+        std::fs::write(&disk, vec![0x5a; usize::try_from(DISK_BYTES)?])?;
+        let ringfence = ringfence_benches::binary::Binary::find()?.path().to_owned();
+        Ok(Self { ringfence, kernel, disk })
+    }
+
+    fn contest<'a>(&'a self, told: &'a str, requests: u64, qemu: bool) -> Contest<'a> {
+        let ours = |name, tier| Contestant {
+            name,
+            block: Box::new(move || time(&mut self.ringfence(told, requests, tier), requests)),
+        };
+        let mut contestants = vec![
+            ours("ringfence", "filter"),
+            ours("ringfence, again", "filter"),
+            ours("ringfence without filters", "none"),
+        ];
+        if qemu {
+            contestants.push(Contestant {
+                name: "QEMU microvm",
+                block: Box::new(move || time(&mut self.qemu(told, requests), requests)),
+            });
+        }
+        Contest::new(contestants, 1)
+    }
+
+    fn ringfence(&self, told: &str, requests: u64, tier: &str) -> Command {
+        let mut command = Command::new(&self.ringfence);
+        command.args([
+            "run",
+            "disk",
+            "--tier",
+            tier,
+            "--cmdline",
+            &format!("requests={requests} {told}"),
+            "--disk",
+        ]);
+        command.arg(&self.disk);
+        command
+    }
+
+    fn qemu(&self, told: &str, requests: u64) -> Command {
+        let mut command = Command::new("qemu-system-x86_64");
+        command.args(QEMU).arg("-kernel").arg(&self.kernel);
+        command.arg("-append").arg(format!("{OF_QEMU} requests={requests} {told}"));
+        command.arg("-drive").arg(drive(&self.disk));
+        command
+    }
+}
+
+/// As ringfence has it: written to the page cache, by threads.
+fn drive(disk: &Path) -> String {
+    format!("if=none,id=d,format=raw,cache=writeback,aio=threads,file={}", disk.display())
+}
+
+/// Nanoseconds for a request.
+#[expect(clippy::cast_precision_loss, reason = "far below 2^52 of both")]
+fn time(command: &mut Command, requests: u64) -> f64 {
+    let time = or_stop(machine::time_between(command, "disk: begin", "disk: end"));
+    time.as_nanos() as f64 / requests as f64
+}
+
+/// A benchmark that cannot measure has nothing to go on with.
+fn or_stop<T, E: Display>(result: Result<T, E>) -> T {
+    result.unwrap_or_else(|error| {
+        eprintln!("disk: {error}");
+        std::process::exit(1)
+    })
+}
