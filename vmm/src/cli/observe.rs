@@ -8,7 +8,6 @@ use crate::role::main::{MetricsFormat, Observer, ObserverError};
 
 /// The log, and metrics.
 #[derive(Clone, Debug, Default, clap::Args)]
-#[command(next_help_heading = "Log and metrics")]
 pub(super) struct ObserveArgs {
     /// Add a log to this file or named pipe
     #[arg(long, value_name = "PATH")]
