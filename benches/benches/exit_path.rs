@@ -90,12 +90,13 @@ fn measure(criterion: &mut Criterion, path: &Path, contest: &mut Contest<'_>) {
 fn add_results(report: &mut Report, path: &Path, variants: &[Variant], contest: &Contest<'_>) {
     let head = [path.name, "program", "executed", "a call", "over no filter", "99 % interval"];
     let mut table = Table::new(&head);
+    let kvm_run = variant::kvm_run();
     let number = |count: Option<usize>| count.map_or_else(|| "none".to_owned(), |count| count.to_string());
     for (variant, outcome) in variants.iter().zip(contest.results()) {
         table.row(vec![
             outcome.name.to_owned(),
             number(variant.length()),
-            number(or_stop(variant.executed())),
+            number(or_stop(variant.executed(&kvm_run))),
             NANOSECONDS.time(outcome.time.median),
             NANOSECONDS.difference(outcome.difference.median),
             NANOSECONDS.interval(&outcome.difference),

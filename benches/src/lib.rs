@@ -1,17 +1,23 @@
 //! What the benchmarks share: blocks of calls in interleaved order, their paired differences, and what is
-//! measured: a vCPU thread under a filter, the start of the monitor, and the programs of several compilers.
+//! measured: a vCPU or io thread under a filter, the start of the monitor, the programs of several compilers, and what ways a
+//! disk's requests could go.
 
 pub mod binary;
 pub mod build_script;
 pub mod compilers;
 pub mod contest;
+pub mod exchange;
 pub mod host;
+pub mod io;
 pub mod libseccomp;
 pub mod machine;
+pub mod neighbour;
 pub mod peer;
 pub mod policies;
 pub mod process;
 pub mod report;
+pub mod requests;
+pub mod ring;
 pub mod statistics;
 pub mod table;
 pub mod variant;

@@ -98,7 +98,12 @@ mod tests {
     #[test]
     fn a_thread_under_a_policy_in_firecrackers_format_does_blocks() {
         let variant = variant(file(SMALL).path()).unwrap();
-        assert!(variant.executed().unwrap().is_some_and(|executed| executed < variant.length().unwrap()));
+        assert!(
+            variant
+                .executed(&crate::variant::kvm_run())
+                .unwrap()
+                .is_some_and(|executed| executed < variant.length().unwrap())
+        );
         run_blocks(&variant);
     }
 

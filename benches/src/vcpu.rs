@@ -7,7 +7,7 @@
 use std::convert::Infallible;
 use std::io;
 use std::os::fd::{AsRawFd as _, RawFd};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -18,6 +18,8 @@ use ringfence::machine::exit::{self, Exit};
 use ringfence::machine::{BuildError, Config, HugePages, Image, Machine, QuirkChoice};
 use ringfence::role::policies::vcpu::slot;
 use vmm_sys_util::ioctl::ioctl_with_val;
+
+use crate::exchange::Exchange;
 
 /// `KVM_RUN`, Linux `include/uapi/linux/kvm.h`: `_IO(KVMIO, 0x80)`.
 pub const KVM_RUN_REQUEST: u64 = 0xae80;
@@ -76,22 +78,6 @@ struct Block {
     calls: u32,
 }
 
-/// What lies between the thread and who commands it.
-#[derive(Debug)]
-enum Desk {
-    Order(Block),
-    Done(Result<Duration, Error>),
-    /// Nothing to do, or taken by the thread.
-    Empty,
-}
-
-/// Shared with the thread. Both wait by futex without a clock, which the vCPU's policy allows.
-#[derive(Debug)]
-struct Exchange {
-    desk: Mutex<Desk>,
-    changed: Condvar,
-}
-
 /// A machine whose guest does nothing but leave. It is there for good, as the threads are that run it.
 #[derive(Clone, Copy, Debug)]
 pub struct Guest(&'static Machine);
@@ -109,7 +95,7 @@ impl Guest {
 
 /// The measuring thread, as its commander sees it.
 #[derive(Debug)]
-pub struct VcpuThread(Arc<Exchange>);
+pub struct VcpuThread(Arc<Exchange<Block, Error>>);
 
 impl VcpuThread {
     /// Starts a thread that runs this guest, and confines it. One thread at a time may do a block of a guest.
@@ -118,11 +104,11 @@ impl VcpuThread {
     /// See [`Error`].
     pub fn start(Guest(machine): Guest, hold: Hold) -> Result<Self, Error> {
         let vcpu = machine.vcpus[0].as_raw_fd();
-        let exchange = Arc::new(Exchange { desk: Mutex::new(Desk::Empty), changed: Condvar::new() });
+        let exchange = Arc::new(Exchange::new());
         let thread = Self(exchange.clone());
         let body = move || {
             let Err(error) = serve(&exchange, &machine.vm, vcpu, hold);
-            exchange.put(Desk::Done(Err(error)));
+            exchange.put(Err(error));
         };
         thread::Builder::new().name("measured-vcpu".into()).spawn(body).map_err(Error::Spawn)?;
         thread.block(Kind::Refused, 1)?;
@@ -134,45 +120,7 @@ impl VcpuThread {
     /// # Errors
     /// See [`Error`]; the thread is of no further use then.
     pub fn block(&self, kind: Kind, calls: u32) -> Result<Duration, Error> {
-        self.0.order(Block { kind, calls });
-        self.0.take(|desk| match desk {
-            Desk::Done(result) => Ok(result),
-            other => Err(other),
-        })
-    }
-}
-
-impl Exchange {
-    fn lock(&self) -> MutexGuard<'_, Desk> {
-        // Whoever panicked has left one of the three states, each whole.
-        self.desk.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn put(&self, desk: Desk) {
-        *self.lock() = desk;
-        self.changed.notify_all();
-    }
-
-    /// A thread that failed has left its error, in place of which no order may lie.
-    fn order(&self, block: Block) {
-        let mut desk = self.lock();
-        if !matches!(*desk, Desk::Done(Err(_))) {
-            *desk = Desk::Order(block);
-        }
-        drop(desk);
-        self.changed.notify_all();
-    }
-
-    /// Waits for what `wanted` accepts and takes it; what it gives back stays.
-    fn take<T>(&self, wanted: impl Fn(Desk) -> Result<T, Desk>) -> T {
-        let mut desk = self.lock();
-        loop {
-            match wanted(std::mem::replace(&mut *desk, Desk::Empty)) {
-                Ok(found) => return found,
-                Err(other) => *desk = other,
-            }
-            desk = self.changed.wait(desk).unwrap_or_else(PoisonError::into_inner);
-        }
+        self.0.measure(Block { kind, calls })
     }
 }
 
@@ -193,7 +141,7 @@ fn machine_config() -> Config {
     }
 }
 
-fn serve(exchange: &Exchange, vm: &VmFd, vcpu: RawFd, hold: Hold) -> Result<Infallible, Error> {
+fn serve(exchange: &Exchange<Block, Error>, vm: &VmFd, vcpu: RawFd, hold: Hold) -> Result<Infallible, Error> {
     let placement = Placement { from: vcpu, slot: slot::VCPU };
     // SAFETY: this thread has brought a number alone; `vm` is used for the size of kvm_run, not for its descriptor.
     unsafe { table::take_own(&[placement]) }?;
@@ -201,14 +149,7 @@ fn serve(exchange: &Exchange, vm: &VmFd, vcpu: RawFd, hold: Hold) -> Result<Infa
     let mut vcpu = unsafe { vm.create_vcpu_from_rawfd(slot::VCPU) }?;
     until_first_write(&mut vcpu)?;
     install::install(hold)?;
-    loop {
-        let Block { kind, calls } = exchange.take(|desk| match desk {
-            Desk::Order(block) => Ok(block),
-            other => Err(other),
-        });
-        let result = run_block(&mut vcpu, kind, calls);
-        exchange.put(Desk::Done(result));
-    }
+    exchange.serve(|Block { kind, calls }| run_block(&mut vcpu, kind, calls))
 }
 
 /// Lets the guest start and say what it says, if it has not yet; it expects a serial port that is always ready.
