@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use ringfence::role::policies::io;
 use ringfence_tests::api::{self, Served};
-use ringfence_tests::{network, procfs};
+use ringfence_tests::ptrace::Stopped;
+use ringfence_tests::{network, procfs, wait};
 use serde_json::{Value, json};
 
 use crate::image;
@@ -138,6 +139,35 @@ fn a_paused_machine_changes_and_its_guest_hears_of_it_when_it_goes_on() {
     );
     served.done("PATCH", "/vm", r#"{"state":"Resumed"}"#);
     served.run.wait_for(&expected);
+}
+
+#[test]
+fn a_change_for_which_io_had_no_time_is_made_when_it_is_asked_for_again() {
+    let mut served = watching(false);
+    served.run.wait_for("disk: d, 40 sectors");
+    let before = descriptors(&served);
+    let (path, expected) = file(&served, "late", 24, 6);
+    let first = served.folder().join("first");
+    let held =
+        Stopped::attach(&procfs::thread(served.run.pid(), "rf-io")).expect("tests trace their children");
+    for why in ["did not come to rest", "has not come back to the change"] {
+        let fault = served.refused("PATCH", "/drives/d", &swap(&path));
+        assert!(fault.contains(why), "{fault}");
+    }
+    assert_eq!(served.get("/vm/config")["drives"][0]["path_on_host"], json!(first));
+    drop(held);
+    // It hears of the change that was given up, and lets go of the file, which is locked until then.
+    let lock = fs::File::options().write(true).open(&path).expect("the file is there");
+    wait::until("the file is unlocked", || lock.try_lock().ok());
+    drop(lock);
+    let disk = &procfs::thread(served.run.pid(), "rf-io").descriptors()[io::slot::DISKS.start()];
+    assert_eq!(Path::new(disk), first, "the change is not made later");
+    let mut client = served.connect();
+    wait::until("the change is made", || {
+        (client.ask("PATCH", "/drives/d", &swap(&path)).status == 204).then_some(())
+    });
+    served.run.wait_for(&expected);
+    assert_eq!(descriptors(&served), before);
 }
 
 /// One operation in eleven days.

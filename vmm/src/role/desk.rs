@@ -49,15 +49,36 @@ pub enum Contents {
     },
 }
 
+/// What became of a change.
+pub type End = Result<(), Failed>;
+
 /// Why a change was not made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Failed {
-    /// io had no time for it; nothing has changed.
-    Busy,
     /// The file did not come; the disk is as it was.
     NoFile,
     /// There is no such device.
     NoDevice,
+    /// main had given it up before io came to it.
+    GivenUp,
+}
+
+/// How far io is with a change for which main waits no longer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Late {
+    /// It has not begun, and will not.
+    NotBegun,
+    /// It has begun, and will come to an end by itself.
+    Begun,
+}
+
+/// What io finds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Order {
+    /// A change to be made.
+    Make(Change),
+    /// main has given up the change that lay here: what was sent for it is to go, and nothing else to happen.
+    Forget,
 }
 
 /// The place of one change. Lives as long as the run.
@@ -73,8 +94,9 @@ enum Place {
     #[default]
     Empty,
     Asked(Change),
+    GivenUp,
     Taken,
-    Done(Result<(), Failed>),
+    Done(End),
 }
 
 /// How long io, which has begun, may need for the few calls of a change.
@@ -88,45 +110,59 @@ impl Desk {
         self.place.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// main: leaves a change. io is to be rung, and [`Desk::wait`] says what came of it.
+    /// main: leaves a change, where none lies that has not come to its end. io is to be rung, and [`Desk::wait`] says what
+    /// came of it.
     pub fn ask(&self, change: Change) {
         self.state.store(OPEN, Ordering::SeqCst);
         *self.place() = Place::Asked(change);
     }
 
-    /// main: waits until the change is made. What io has not begun by `deadline`, it does not find here afterwards.
+    /// main: waits for the end of the change. What io has not begun by `deadline`, it does not begin afterwards.
     ///
     /// # Errors
-    /// [`Failed`]
-    pub fn wait(&self, deadline: Instant) -> Result<(), Failed> {
+    /// [`Late`]: the end comes later, by [`Desk::end`].
+    pub fn wait(&self, deadline: Instant) -> Result<End, Late> {
         for deadline in [deadline, deadline + LAST_CALLS] {
             futex::wait_until(&self.state, deadline, |state| state == DONE);
+            if let Some(end) = self.end() {
+                return Ok(end);
+            }
             let mut place = self.place();
-            match std::mem::take(&mut *place) {
-                Place::Done(result) => return result,
-                Place::Asked(_) | Place::Empty => return Err(Failed::Busy),
-                Place::Taken => *place = Place::Taken,
+            if let Place::Asked(_) = *place {
+                *place = Place::GivenUp;
+                return Err(Late::NotBegun);
             }
         }
-        // It was refused a call on the way, and main is about to find that out.
-        Err(Failed::Busy)
+        Err(Late::Begun)
     }
 
-    /// io: takes the change, if there is one.
-    pub fn take(&self) -> Option<Change> {
+    /// main: the end of the change, once, if it has come.
+    pub fn end(&self) -> Option<End> {
         let mut place = self.place();
         match *place {
-            Place::Asked(change) => {
-                *place = Place::Taken;
-                Some(change)
+            Place::Done(end) => {
+                *place = Place::Empty;
+                Some(end)
             }
             _ => None,
         }
     }
 
-    /// io: has made the change that it took, or has not.
-    pub fn done(&self, result: Result<(), Failed>) {
-        *self.place() = Place::Done(result);
+    /// io: takes what there is to do, if there is something. [`Desk::done`] follows.
+    pub fn take(&self) -> Option<Order> {
+        let mut place = self.place();
+        let order = match *place {
+            Place::Asked(change) => Order::Make(change),
+            Place::GivenUp => Order::Forget,
+            Place::Empty | Place::Taken | Place::Done(_) => return None,
+        };
+        *place = Place::Taken;
+        Some(order)
+    }
+
+    /// io: what it took has come to its end.
+    pub fn done(&self, end: End) {
+        *self.place() = Place::Done(end);
         self.state.store(DONE, Ordering::SeqCst);
         futex::wake_all(&self.state);
     }
@@ -147,15 +183,16 @@ mod tests {
     #[test]
     fn a_change_is_taken_once_and_its_end_told() {
         let desk: &'static Desk = Box::leak(Box::default());
-        assert_eq!(desk.take(), None);
-        for result in [Ok(()), Err(Failed::NoFile)] {
+        assert_eq!((desk.take(), desk.end()), (None, None));
+        for end in [Ok(()), Err(Failed::NoFile)] {
             desk.ask(CHANGE);
             let io = std::thread::spawn(move || {
-                assert_eq!((desk.take(), desk.take()), (Some(CHANGE), None));
-                desk.done(result);
+                assert_eq!((desk.take(), desk.take()), (Some(Order::Make(CHANGE)), None));
+                desk.done(end);
             });
             io.join().unwrap();
-            assert_eq!(desk.wait(Instant::now() + Duration::from_mins(1)), result);
+            assert_eq!(desk.wait(Instant::now() + Duration::from_mins(1)), Ok(end));
+            assert_eq!(desk.end(), None, "it is told once");
         }
     }
 
@@ -163,7 +200,21 @@ mod tests {
     fn a_change_for_which_io_had_no_time_is_not_made_later() {
         let desk = Desk::default();
         desk.ask(CHANGE);
-        assert_eq!(desk.wait(Instant::now()), Err(Failed::Busy));
-        assert_eq!(desk.take(), None);
+        assert_eq!(desk.wait(Instant::now()), Err(Late::NotBegun));
+        assert_eq!(desk.end(), None, "io may still have what was sent for it");
+        assert_eq!((desk.take(), desk.take()), (Some(Order::Forget), None));
+        desk.done(Err(Failed::GivenUp));
+        assert_eq!(desk.end(), Some(Err(Failed::GivenUp)));
+    }
+
+    #[test]
+    fn a_change_that_io_has_begun_comes_to_its_end_after_main_has_stopped_waiting() {
+        let desk = Desk::default();
+        desk.ask(CHANGE);
+        assert_eq!(desk.take(), Some(Order::Make(CHANGE)));
+        assert_eq!(desk.wait(Instant::now()), Err(Late::Begun));
+        assert_eq!((desk.end(), desk.take()), (None, None));
+        desk.done(Ok(()));
+        assert_eq!((desk.end(), desk.end()), (Some(Ok(())), None));
     }
 }

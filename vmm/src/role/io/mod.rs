@@ -29,7 +29,7 @@ use vmm_sys_util::epoll::EventSet;
 use self::attached::{Attached, Rest};
 use self::input::Input;
 use self::timer::Timer;
-use super::desk::{Change, Contents, Failed};
+use super::desk::{Change, Contents, End, Failed, Order};
 use super::events;
 use super::policies::io::slot;
 use super::policies::{io, io_vsock};
@@ -203,11 +203,18 @@ impl Loop {
 impl Loop {
     /// What main wants changed.
     fn look_at_desk(&mut self) {
-        let Some(change) = self.shared.desk.take() else { return };
-        self.shared.desk.done(self.change(&change));
+        let Some(order) = self.shared.desk.take() else { return };
+        let end = match order {
+            Order::Make(change) => self.change(&change),
+            Order::Forget => {
+                received::forget(self.main_socket);
+                Err(Failed::GivenUp)
+            }
+        };
+        self.shared.desk.done(end);
     }
 
-    fn change(&mut self, change: &Change) -> Result<(), Failed> {
+    fn change(&mut self, change: &Change) -> End {
         if let Change::Disk { index, contents: Contents::File { message, .. }, .. } = *change {
             let disk = slot::DISKS.start() + RawFd::from(index);
             if !received::put_in_place(self.main_socket, message, disk) {

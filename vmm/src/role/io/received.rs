@@ -11,19 +11,30 @@ use crate::role::policies::io::slot;
 /// Takes the file of a message from the socket at [`slot::MAIN_SOCKET`] and puts it at a slot; what was there is closed. Messages before it are of changes that main has
 /// given up, and go. False if there is no such message, or no file with it; the slot is as it was then.
 pub(super) fn put_in_place(socket: impl AsFd, message: u64, disk: RawFd) -> bool {
-    loop {
-        // Every number below is taken, so that this one is the lowest that is free, which a file gets that comes.
-        // SAFETY: nothing owns this number, at which the socket lies once more, or the file of a message.
-        unsafe { libc::close(slot::RECEIVED) };
-        let received = receive(&socket);
-        let is_wanted = received == Some(message);
+    let mut in_place = false;
+    let mut take = |number| {
+        let is_wanted = number == message;
         // Fails where nothing came to lie there.
-        let in_place = is_wanted && put(slot::RECEIVED, disk);
-        put(slot::MAIN_SOCKET, slot::RECEIVED);
-        if is_wanted || received.is_none() {
-            return in_place;
-        }
-    }
+        in_place = is_wanted && put(slot::RECEIVED, disk);
+        is_wanted
+    };
+    while next(&socket, &mut take) == Some(false) {}
+    in_place
+}
+
+/// Takes all messages that are there, and lets go of their files: main has given up what they were for.
+pub(super) fn forget(socket: impl AsFd) {
+    while next(&socket, |_| ()).is_some() {}
+}
+
+/// Takes the next message, and what `take` makes of its number while its file is at [`slot::RECEIVED`]; `None` if there is none.
+fn next<T>(socket: impl AsFd, take: impl FnOnce(u64) -> T) -> Option<T> {
+    // Every number below is taken, so that this one is the lowest that is free, which a file gets that comes.
+    // SAFETY: nothing owns this number, at which the socket lies once more, or the file of a message.
+    unsafe { libc::close(slot::RECEIVED) };
+    let taken = receive(socket).map(take);
+    put(slot::MAIN_SOCKET, slot::RECEIVED);
+    taken
 }
 
 /// Puts what lies at a slot at another as well.
@@ -88,7 +99,7 @@ mod tests {
     }
 
     /// In a thread with a table as io's, what `test` sees of it; it sends by a socket of the first table.
-    fn in_io(test: impl FnOnce(&OwnedFd, &dyn Fn(u64) -> bool) + Send) {
+    fn in_io(test: impl FnOnce(&OwnedFd, &OwnedFd) + Send) {
         let (main, io) =
             rustix::net::socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)
                 .unwrap();
@@ -109,7 +120,7 @@ mod tests {
                 let main = unsafe { OwnedFd::from_raw_fd(100) };
                 // SAFETY: likewise.
                 let socket = unsafe { OwnedFd::from_raw_fd(slot::MAIN_SOCKET) };
-                test(&main, &|message| put_in_place(&socket, message, DISK));
+                test(&main, &socket);
                 std::mem::forget((main, socket));
             });
         });
@@ -117,7 +128,8 @@ mod tests {
 
     #[test]
     fn the_file_of_a_message_takes_the_place_of_a_disk_s_and_leaves_no_descriptor_behind() {
-        in_io(|main, take| {
+        in_io(|main, socket| {
+            let take = |message| put_in_place(socket, message, DISK);
             let before = count();
             for round in 0..1000_u64 {
                 let name = if round % 2 == 0 { "/proc/self/maps" } else { "/dev/zero" };
@@ -134,7 +146,8 @@ mod tests {
 
     #[test]
     fn what_is_no_file_leaves_a_disk_as_it_is() {
-        in_io(|main, take| {
+        in_io(|main, socket| {
+            let take = |message| put_in_place(socket, message, DISK);
             let (before, disk) = (count(), object(DISK));
             let (zero, full) = (File::open("/dev/zero").unwrap(), File::open("/dev/full").unwrap());
             assert!(!take(1), "nothing came");
@@ -151,6 +164,27 @@ mod tests {
             drop((zero, full));
             assert_eq!(count(), before);
             assert!(!take(3), "it is taken once");
+        });
+    }
+
+    #[test]
+    fn of_what_is_given_up_nothing_stays_open() {
+        in_io(|main, socket| {
+            let (before, disk) = (count(), object(DISK));
+            let file = tempfile::NamedTempFile::new().unwrap();
+            let again = || File::open(file.path()).unwrap();
+            for message in 1..=3_u64 {
+                let locked = again();
+                locked.try_lock().expect("nobody has it");
+                send(main, &message.to_le_bytes(), &[locked.as_fd()]);
+                drop(locked);
+                assert!(again().try_lock().is_err(), "it waits in the socket");
+                forget(socket);
+            }
+            assert_eq!((count(), object(DISK)), (before + 1, disk), "the test's own and no other");
+            assert!(object(slot::RECEIVED).unwrap().starts_with("socket:"));
+            again().try_lock().expect("nobody has it any more");
+            assert!(!put_in_place(socket, 3, DISK), "it is gone");
         });
     }
 }

@@ -11,11 +11,12 @@ use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags};
 
 use super::monitor::Monitor;
 use crate::api::machine::{DriveChange, InterfaceChange};
+use crate::api::model::{Drive, NetworkInterface};
 use crate::api::{Fault, Response};
 use crate::confine::table::Taken;
 use crate::devices::virtio::Limits;
 use crate::devices::virtio::net::Rates;
-use crate::role::desk::{Change, Contents, Failed};
+use crate::role::desk::{Change, Contents, End, Failed, Late};
 use crate::role::devices::{Disk, DiskConfig, DiskIdentity};
 use crate::role::policies::main_api::slot;
 
@@ -29,12 +30,21 @@ pub(super) struct Files {
     present: Vec<DiskIdentity>,
     /// The number of the last message to io.
     message: u64,
+    /// What is to be noted if io makes a change for which main waits no longer.
+    underway: Option<Made>,
+}
+
+/// What main knows of a machine when a change has been made.
+#[derive(Debug)]
+enum Made {
+    Drive { index: u8, identity: DiskIdentity, drive: Drive },
+    Interface(NetworkInterface),
 }
 
 impl Files {
     /// Those of the start.
     pub(super) fn new(present: Vec<DiskIdentity>) -> Self {
-        Self { present, message: 0 }
+        Self { present, message: 0, underway: None }
     }
 }
 
@@ -44,6 +54,7 @@ impl Monitor {
     /// # Errors
     /// Why it is as it was.
     pub(super) fn change_drive(&mut self, change: DriveChange) -> Result<Response, Fault> {
+        self.see_none_underway()?;
         let DriveChange { index, drive, file, limits } = change;
         let nothing = || Fault::new("the machine was started without this drive");
         let present = self.files.present.get(index).copied().ok_or_else(nothing)?;
@@ -70,12 +81,8 @@ impl Monitor {
             }
         };
         let index = u8::try_from(index).map_err(|_| nothing())?;
-        self.ask(Change::Disk { index, contents, limits: limits.into() })?;
-        self.files.present[usize::from(index)] = identity;
-        if let Some(service) = &mut self.service {
-            service.machine.set_drive(drive);
-        }
-        Ok(Response::DONE)
+        let change = Change::Disk { index, contents, limits: limits.into() };
+        self.ask(change, Made::Drive { index, identity, drive })
     }
 
     /// Changes the limits of an interface.
@@ -83,30 +90,77 @@ impl Monitor {
     /// # Errors
     /// Why it is as it was.
     pub(super) fn change_interface(&mut self, change: InterfaceChange) -> Result<Response, Fault> {
+        self.see_none_underway()?;
         let InterfaceChange { index, interface, receive, transmit } = change;
         let rates = Rates { receive: Limits::from(receive), transmit: Limits::from(transmit) };
         let index =
             u8::try_from(index).map_err(|_| Fault::new("the machine was started without this interface"))?;
-        self.ask(Change::Interface { index, rates })?;
+        self.ask(Change::Interface { index, rates }, Made::Interface(interface))
+    }
+
+    /// Has io make a change, also while the machine is paused.
+    fn ask(&mut self, change: Change, made: Made) -> Result<Response, Fault> {
+        self.shared.desk.ask(change);
+        self.shared.io.look_up();
+        self.fenced.slot(slot::IO_BELL).ring();
+        let late = match self.shared.desk.wait(Instant::now() + IO_LIMIT) {
+            Ok(end) => return self.conclude(end, made),
+            Err(late) => late,
+        };
+        self.files.underway = Some(made);
+        let seconds = IO_LIMIT.as_secs();
+        Err(match late {
+            Late::NotBegun => Fault::new(format_args!(
+                "the devices did not come to rest within {seconds} s: the host's disk may be slow; nothing has changed"
+            )),
+            Late::Begun => Fault::new(
+                "io has begun the change and not come to its end: the host's disk may be slow; GET /vm/config tells of it when it has",
+            ),
+        })
+    }
+
+    /// The end of a change: what io made is noted.
+    fn conclude(&mut self, end: End, made: Made) -> Result<Response, Fault> {
+        match end {
+            Ok(()) => {}
+            Err(Failed::NoFile) => {
+                return Err(Fault::new("the file did not reach the io thread; the drive is as it was"));
+            }
+            Err(Failed::NoDevice) => return Err(Fault::new("the machine was started without this device")),
+            Err(Failed::GivenUp) => return Err(Fault::new("the change was given up; nothing has changed")),
+        }
+        if let Made::Drive { index, identity, .. } = made {
+            self.files.present[usize::from(index)] = identity;
+        }
         if let Some(service) = &mut self.service {
-            service.machine.set_interface(interface);
+            match made {
+                Made::Drive { drive, .. } => service.machine.set_drive(drive),
+                Made::Interface(interface) => service.machine.set_interface(interface),
+            }
         }
         Ok(Response::DONE)
     }
 
-    /// Has io make a change, also while the machine is paused.
-    fn ask(&self, change: Change) -> Result<(), Fault> {
-        self.shared.desk.ask(change);
-        self.shared.io.look_up();
-        self.fenced.slot(slot::IO_BELL).ring();
-        self.shared.desk.wait(Instant::now() + IO_LIMIT).map_err(|failed| match failed {
-            Failed::Busy => Fault::new(format_args!(
-                "the devices did not come to rest within {} s: the host's disk may be slow; nothing has changed",
-                IO_LIMIT.as_secs()
-            )),
-            Failed::NoFile => Fault::new("the file did not reach the io thread; the drive is as it was"),
-            Failed::NoDevice => Fault::new("the machine was started without this device"),
-        })
+    /// Notes what has become meanwhile of a change for which main waits no longer, if there is one. Before a request is looked
+    /// at, which is about the machine as it is.
+    pub(super) fn conclude_late(&mut self) {
+        if self.files.underway.is_some()
+            && let Some(end) = self.shared.desk.end()
+            && let Some(made) = self.files.underway.take()
+        {
+            // Whoever asked for it was answered long ago.
+            let _ = self.conclude(end, made);
+        }
+    }
+
+    /// One change at a time: sees that io has let go of what was sent for the last one, whose file stays locked until then.
+    fn see_none_underway(&self) -> Result<(), Fault> {
+        if self.files.underway.is_none() {
+            return Ok(());
+        }
+        Err(Fault::new(
+            "the io thread has not come back to the change that it was asked for before: the host's disk may be slow; try again",
+        ))
     }
 
     /// Sends io a file; the number of the message.

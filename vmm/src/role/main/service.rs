@@ -180,6 +180,8 @@ impl Monitor {
         service.log_notes(&mut self.observer);
         let Some(request) = request else { return };
         let name = request.name();
+        self.conclude_late();
+        let Some(service) = &mut self.service else { return };
         let order = service.machine.take(request);
         let begun = Instant::now();
         let latency = order.as_ref().ok().and_then(latency_of);
