@@ -223,7 +223,7 @@ fn main_with_an_api_may_what_main_may_and_the_least_beside() {
             "fd == @opened",
             "fd == @opened && cmd in {LOCK_SH|LOCK_NB, LOCK_EX|LOCK_NB}",
             "fd == @opened && offset == 0 && whence == SEEK_END",
-            "fd == @io_socket && flags == MSG_NOSIGNAL|MSG_DONTWAIT",
+            "fd in {@io_socket, @disk_sockets} && flags == MSG_NOSIGNAL|MSG_DONTWAIT",
             "fd == @opened",
             "op == FUTEX_WAIT_PRIVATE && utime == 0"
         ]

@@ -94,7 +94,7 @@ fn the_projects_own_policies_are_written_as_policies_of_the_same_meaning() {
         assert_same(&policy, &read(&text), &text);
         seen += 1;
     }
-    assert_eq!(seen, 7, "a policy for each role, and for main and io in two kinds of runs");
+    assert_eq!(seen, 8, "a policy for each role, and for main and io in two kinds of runs");
 }
 
 #[test]

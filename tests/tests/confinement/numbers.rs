@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use std::process::Stdio;
 
-use ringfence::role::policies::{api, io, io_vsock, main, main_api, vcpu};
+use ringfence::role::policies::{api, disk, io, io_vsock, main, main_api, vcpu};
 use ringfence_tests::run::{self, Ended, Run};
 use ringfence_tests::{binary, network};
 use seccomp_policies::action::Action;
@@ -135,6 +135,14 @@ fn io_makes_of_all_calls_those_of_its_policy_with_a_network() {
         Tried { slots: vec![*io::slot::TAPS.start()], ..io_with_streams() }
             .assert_as_the_policy_says(&["--net", "tap0"]);
     });
+}
+
+#[test]
+fn the_thread_of_a_disk_makes_of_all_calls_those_of_its_policy() {
+    let slots = vec![disk::slot::EPOLL, disk::slot::DISK, disk::slot::TIMER, disk::slot::QUEUE];
+    let disk = Tried { thread: "rf-disk0", policy: &disk::POLICY, slots, ..io_without_streams() };
+    disk.assert_as_the_policy_says(&["--io-threads", "disks"]);
+    Tried { has_api: true, ..disk }.assert_as_the_policy_says(&["--io-threads", "disks"]);
 }
 
 #[test]

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 
-use ringfence::role::policies::{ALL, api, console, io, io_vsock, main, main_api, vcpu};
+use ringfence::role::policies::{ALL, api, console, disk, io, io_vsock, main, main_api, vcpu};
 use ringfence_tests::network;
 use ringfence_tests::procfs::Thread;
 use ringfence_tests::run::Run;
@@ -19,7 +19,7 @@ const EVENTFD: &str = "anon_inode:[eventfd]";
 const PIPE: &str = "pipe:";
 
 /// Eventfds of io that are there where a device was asked for. Those of a socket device are another role's.
-const OPTIONAL_BELLS: [&str; 14] = [
+const OPTIONAL_BELLS: [&str; 15] = [
     "entropy_queue",
     "entropy_irq",
     "keyboard_irq",
@@ -34,6 +34,7 @@ const OPTIONAL_BELLS: [&str; 14] = [
     "console_transmit_queue",
     "console_irq",
     "output_bell",
+    "disk_bells",
 ];
 
 /// What `/proc` calls the object behind a slot: the start of it.
@@ -46,19 +47,23 @@ fn object(role: &str, slot: &str) -> &'static str {
             EVENTFD
         }
         ("io", slot) if OPTIONAL_BELLS.contains(&slot) => EVENTFD,
-        ("io", "vsock_receive_queue" | "vsock_transmit_queue" | "vsock_event_queue" | "vsock_irq") => EVENTFD,
+        ("io", "vsock_receive_queue" | "vsock_transmit_queue" | "vsock_event_queue" | "vsock_irq")
+        | ("disk", "queue" | "irq") => EVENTFD,
         ("io", "taps") => "/dev/net/tun",
         ("vcpu", "vcpu") | ("main" | "main_api", "vcpus") => "anon_inode:kvm-vcpu:",
         ("main" | "main_api", "vm") => "anon_inode:kvm-vm",
         ("main" | "main_api", "signals") => "anon_inode:[signalfd]",
         // A file of its own file system since Linux 6.9.
         ("main" | "main_api", "console_exit") => "anon_inode:[pidfd]",
-        ("io" | "api", "timer") => "anon_inode:[timerfd]",
+        ("io" | "disk" | "api", "timer") => "anon_inode:[timerfd]",
         ("main" | "main_api", "counters") => "anon_inode:[perf_event]",
-        ("main" | "main_api", "report" | "log" | "metrics" | "stat") | ("io", "disks") => "/",
-        ("io" | "api", "epoll") | ("io", "vsock_epoll") => "anon_inode:[eventpoll]",
-        ("io", "vsock_socket" | "vsock_streams" | "main_socket" | "received")
-        | ("main_api", "io_socket" | "opened") => "socket:[",
+        ("main" | "main_api", "report" | "log" | "metrics" | "stat") | ("io", "disks") | ("disk", "disk") => {
+            "/"
+        }
+        ("io" | "disk" | "api", "epoll") | ("io", "vsock_epoll") => "anon_inode:[eventpoll]",
+        ("io", "vsock_socket" | "vsock_streams")
+        | ("io" | "disk", "main_socket" | "received")
+        | ("main_api", "io_socket" | "disk_sockets" | "opened") => "socket:[",
         ("api", "listener") => "socket:",
         _ => panic!("slot {slot} of role {role} is new: say here what lies there"),
     }
@@ -81,7 +86,7 @@ fn slots_of(role: &str, vcpus: usize, extra: &[&str]) -> BTreeMap<i32, &'static 
     // Without gaps where a thread makes descriptors.
     let filled = match role {
         "io_vsock" => *io_vsock::slot::VSOCK_STREAMS.start(),
-        "io" if extra.contains(&"received") => io::slot::RECEIVED,
+        "io" | "disk" if extra.contains(&"received") => io::slot::RECEIVED,
         "main_api" => main_api::slot::OPENED,
         _ => 3,
     };
@@ -89,7 +94,8 @@ fn slots_of(role: &str, vcpus: usize, extra: &[&str]) -> BTreeMap<i32, &'static 
     for slot in policy.slots {
         let count = match slot.name {
             "vcpus" => vcpus,
-            "timer" if role == "api" => 1,
+            "timer" if role == "api" || role == "disk" => 1,
+            "disk_bells" | "disk_sockets" if extra.contains(&slot.name) => 2,
             "balloon_queues" if extra.contains(&slot.name) => 4,
             "report" | "log" | "metrics" | "stat" | "timer" | "disks" | "taps" | "main_socket"
             | "received"
@@ -97,8 +103,8 @@ fn slots_of(role: &str, vcpus: usize, extra: &[&str]) -> BTreeMap<i32, &'static 
             {
                 0
             }
-            // A file is there for as long as a request takes.
-            "opened" => 0,
+            // Of disks with threads of their own, and a file that is there for as long as a request takes.
+            "disk_sockets" | "opened" => 0,
             name if OPTIONAL_BELLS.contains(&name) && !extra.contains(&name) => 0,
             // As many as there are calls to count, where `counters_are_...` looks at them, as clients, and as streams.
             "counters" | "connections" | "vsock_streams" => 0,
@@ -222,6 +228,35 @@ fn only_io_holds_a_devices_descriptors() {
     ];
     assert_all_hold_their_slots(&threads, 2, &of_devices);
     assert_eq!(threads["rf-io"].descriptors()[io::slot::DISKS.start()], path);
+}
+
+#[test]
+fn a_disk_with_a_thread_of_its_own_lies_in_that_threads_table_alone() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let text = |name: &str| folder.path().join(name).to_str().expect("its name is text").to_owned();
+    let paths = ["one", "two"].map(text);
+    for path in &paths {
+        std::fs::write(path, [0; 512]).expect("the folder takes files");
+    }
+    let [one, two] = &paths;
+    let socket = text("api");
+    let run = spinning(
+        1,
+        &["--entropy", "--io-threads", "disks", "--disk", one, "--disk", two, "--api-sock", &socket],
+    );
+    let threads = own_threads(&run);
+    let extra = ["timer", "entropy_queue", "entropy_irq", "disk_bells"];
+    for (name, thread) in &threads {
+        let role = if name == "rf-main" { "main_api" } else { role(name, &[]) };
+        let extra = if role == "main_api" { &["disk_sockets"][..] } else { &extra };
+        assert_holds_slots_of(role, thread, 1, &[extra, &["main_socket", "received"]].concat());
+    }
+    for ((index, path), name) in (0..).zip(&paths).zip(["rf-disk0", "rf-disk1"]) {
+        assert_eq!(&threads[name].descriptors()[&disk::slot::DISK], path);
+        let bell = io::slot::DISK_BELLS.start() + index;
+        assert!(is_same(&run, (name, disk::slot::BELL), ("rf-io", bell)), "{name} is rung by io");
+    }
+    assert!(!is_same(&run, ("rf-disk0", disk::slot::BELL), ("rf-disk1", disk::slot::BELL)));
 }
 
 #[test]

@@ -380,8 +380,8 @@ mod tests {
             (
                 "PUT",
                 "/drives/a",
-                r#"{"drive_id":"a","path_on_host":"x","is_root_device":false,"io_engine":"Async"}"#,
-                "no io_uring",
+                r#"{"drive_id":"a","path_on_host":"x","is_root_device":false,"io_engine":"Fast"}"#,
+                "expected `Sync` or `Async`",
             ),
             (
                 "PUT",

@@ -10,7 +10,7 @@ use crate::confine::{Fencing, OnViolation, Tier};
 use crate::devices::ports::Extras;
 use crate::report::{self, Ended, exit_code};
 use crate::role::main::ObserverError;
-use crate::role::start::{self, Settings};
+use crate::role::start::{self, IoThreads, Settings};
 use crate::role::terminal;
 
 /// Options about a run, whatever runs.
@@ -22,6 +22,9 @@ pub(super) struct ConductArgs {
     /// What happens when a thread makes a call that its policy does not allow
     #[arg(long, value_enum, default_value_t)]
     on_violation: OnViolation,
+    /// Which threads serve the devices
+    #[arg(long, value_enum, default_value_t)]
+    io_threads: IoThreads,
     /// Count which calls each thread makes, by perf tracepoints (needs root)
     #[arg(long)]
     count_calls: bool,
@@ -80,6 +83,7 @@ impl ConductArgs {
         let settings = Settings {
             fencing: Fencing { tier: self.tier, on_violation: self.on_violation },
             extras: Extras { exit_port: self.exit_port, keyboard },
+            io_threads: self.io_threads,
             count_calls: self.count_calls || count_calls,
             json: self.json,
             report: report.map(|report| report.file),

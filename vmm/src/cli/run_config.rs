@@ -204,7 +204,8 @@ mod tests {
             "boot-source": { "kernel_image_path": "vmlinux", "boot_args": "console=ttyS0" },
             "drives": [
                 { "drive_id": "data", "path_on_host": "data.img", "is_root_device": false, "cache_type": "Writeback" },
-                { "drive_id": "root", "path_on_host": "root.ext4", "is_root_device": true, "is_read_only": true }
+                { "drive_id": "root", "path_on_host": "root.ext4", "is_root_device": true, "is_read_only": true,
+                    "io_engine": "Async" }
             ]
         }"#;
         let config = RunConfig::parse(text).unwrap();
@@ -214,6 +215,7 @@ mod tests {
             read_only,
             cache,
             limits: Limits::default(),
+            own_thread: read_only,
         };
         assert_eq!(
             config.disks,
@@ -254,10 +256,12 @@ mod tests {
         assert_eq!(root(parse("", "").unwrap()), "root=/dev/vda rw");
         let partition = r#""partuuid": "0eaa91a0-01""#;
         assert_eq!(root(parse(r#""partuuid": null"#, partition).unwrap()), "root=PARTUUID=0eaa91a0-01 rw");
+        let own_thread = |config: RunConfig| config.disks[0].own_thread;
+        assert!(!own_thread(parse("", "").unwrap()));
+        assert!(own_thread(parse(r#""Sync""#, r#""Async""#).unwrap()));
         for (written, instead, why) in [
             (r#""partuuid": null"#, r#""partuuid": "1 init=/x""#, "`1 init=/x` is none"),
-            (r#""Sync""#, r#""Async""#, "seccomp cannot see"),
-            (r#""Sync""#, r#""sync""#, "`sync` is none"),
+            (r#""Sync""#, r#""sync""#, "`sync`, expected `Sync` or `Async`"),
             (r#""socket": null"#, r#""socket": "v.sock""#, "no vhost-user disks"),
             (r#""cpu-config": null"#, r#""cpu-config": {}"#, "no CPU templates"),
             (r#""mmds-config": null"#, r#""mmds-config": {}"#, "no metadata service"),

@@ -6,14 +6,15 @@
 pub mod api;
 pub mod calls;
 pub mod console;
-pub mod desk;
 pub mod devices;
+pub mod disk;
 mod events;
 pub mod exchange;
 pub mod io;
 pub mod main;
 pub mod policies;
 pub mod published;
+pub mod serving;
 pub mod shared;
 pub mod start;
 pub mod terminal;

@@ -47,7 +47,7 @@ mod tests {
     #[test]
     fn every_role_has_a_policy() {
         let roles: Vec<_> = ALL.iter().map(|embedded| embedded.role).collect();
-        assert_eq!(roles, ["api", "console", "io", "io_vsock", "main", "main_api", "vcpu"]);
+        assert_eq!(roles, ["api", "console", "disk", "io", "io_vsock", "main", "main_api", "vcpu"]);
     }
 
     #[test]

@@ -74,24 +74,13 @@ impl<'de> Deserialize<'de> for PartUuid {
 }
 
 /// Firecracker's names for how requests are carried out.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum IoEngine {
-    /// One after the other.
+    /// One after the other, on the thread of all devices.
     #[default]
     Sync,
-}
-
-impl<'de> Deserialize<'de> for IoEngine {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        match String::deserialize(deserializer)?.as_str() {
-            "Sync" => Ok(Self::Sync),
-            "Async" => Err(D::Error::custom(
-                "io_engine: no io_uring is used here, since seccomp cannot see what is asked for by it; send \"Sync\" or leave it \
-                 out",
-            )),
-            other => Err(D::Error::custom(format_args!("io_engine: `{other}` is none; it is \"Sync\""))),
-        }
-    }
+    /// One after the other, on a thread of the drive's own, so that nothing else waits for it.
+    Async,
 }
 
 /// Firecracker's names for what a flush promises.

@@ -27,6 +27,8 @@ pub struct DiskConfig {
     pub cache: Cache,
     /// How much it may do in a time.
     pub limits: Limits,
+    /// It has a thread of its own.
+    pub own_thread: bool,
 }
 
 impl From<Drive> for DiskConfig {
@@ -37,6 +39,7 @@ impl From<Drive> for DiskConfig {
             read_only: drive.is_read_only,
             cache: drive.cache_type.into(),
             limits: drive.rate_limiter.unwrap_or_default().into(),
+            own_thread: drive.io_engine == IoEngine::Async,
         }
     }
 }
@@ -55,7 +58,7 @@ impl DiskConfig {
                 Cache::Writeback => CacheType::Writeback,
             },
             rate_limiter: RateLimiter::of(self.limits),
-            io_engine: IoEngine::Sync,
+            io_engine: if self.own_thread { IoEngine::Async } else { IoEngine::Sync },
             socket: None,
         }
     }
@@ -72,6 +75,8 @@ pub struct Disk {
     pub properties: Properties,
     /// How much it may do in a time.
     pub limits: Limits,
+    /// It has a thread of its own.
+    pub own_thread: bool,
     /// Bytes after the last whole sector, which the guest does not see.
     pub remainder: u64,
 }
@@ -177,7 +182,8 @@ impl Disk {
         }
         let properties =
             Properties { sectors: bytes / SECTOR, read_only, cache: config.cache, id: id(&config.id) };
-        Ok(Self { file, identity, properties, limits: config.limits, remainder: bytes % SECTOR })
+        let (limits, own_thread) = (config.limits, config.own_thread);
+        Ok(Self { file, identity, properties, limits, own_thread, remainder: bytes % SECTOR })
     }
 }
 
@@ -237,6 +243,7 @@ impl DiskConfig {
             read_only: false,
             cache: Cache::Unsafe,
             limits: Limits::default(),
+            own_thread: false,
         };
         for option in parts {
             match option {
@@ -263,6 +270,7 @@ mod tests {
             read_only,
             cache: Cache::Unsafe,
             limits: Limits::default(),
+            own_thread: false,
         }
     }
 
@@ -276,7 +284,8 @@ mod tests {
                 id: String::new(),
                 read_only: true,
                 cache: Cache::Writeback,
-                limits: Limits::default()
+                limits: Limits::default(),
+                own_thread: false,
             })
         );
         assert_eq!(disk("x").map(|disk| (disk.read_only, disk.cache)), Ok((false, Cache::Unsafe)));

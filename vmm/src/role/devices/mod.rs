@@ -82,7 +82,7 @@ struct Wired {
 #[derive(Debug)]
 pub struct Wiring {
     devices: Vec<Wired>,
-    /// Of `CLOCK_MONOTONIC`, for their rate limiters; there if a device is.
+    /// For the rate limiters of those that io serves; there if a device is.
     timer: Option<OwnedFd>,
     /// What owns the descriptors that the devices name.
     disks: Vec<Disk>,
@@ -162,12 +162,17 @@ impl Wiring {
         self.disks.iter().map(|disk| disk.identity).collect()
     }
 
-    /// The number of their timer.
+    /// For each disk whether it has a thread of its own.
+    pub fn own_threads(&self) -> impl Iterator<Item = bool> {
+        self.disks.iter().map(|disk| disk.own_thread)
+    }
+
+    /// The number of io's timer.
     pub fn timer(&self) -> Option<RawFd> {
         self.timer.as_ref().map(AsRawFd::as_raw_fd)
     }
 
-    /// What io drives them by.
+    /// What they are driven by.
     pub fn descriptors(&self) -> Vec<DeviceDescriptors> {
         self.devices.iter().map(Wired::descriptors).collect()
     }
@@ -188,7 +193,11 @@ fn published(kind: &Kind, interfaces: &[String]) -> &'static Published {
     Published::new(subject, which, names)
 }
 
-fn timer() -> Result<OwnedFd, Error> {
+/// A timerfd of `CLOCK_MONOTONIC` that does not run.
+///
+/// # Errors
+/// [`Error`]
+pub fn timer() -> Result<OwnedFd, Error> {
     let flags = TimerfdFlags::NONBLOCK | TimerfdFlags::CLOEXEC;
     tried("timerfd_create", rustix::time::timerfd_create(TimerfdClockId::Monotonic, flags))
 }

@@ -6,12 +6,9 @@ use std::rc::Rc;
 
 use vm_memory::GuestMemoryMmap;
 
-use super::attached::{Attached, Hosted};
-use super::disk::DiskFile;
 use super::pages::HostPages;
 use super::tap::Tap;
 use super::terminal::{Terminal, Waiting};
-use super::timer;
 use super::vsock::{STREAMS, UnixSockets};
 use super::vsock_address::Address;
 use crate::confine::table::Placement;
@@ -26,6 +23,7 @@ use crate::devices::virtio::{Limiter, Limits, Transport};
 use crate::role::policies::io::slot;
 use crate::role::policies::io_vsock::slot as stream_slot;
 use crate::role::published::Published;
+use crate::role::serving::{Attached, DiskFile, Hosted, clock};
 use crate::role::shared::Shared;
 
 /// A device, with numbers in its parent's table.
@@ -189,10 +187,10 @@ impl DeviceDescriptors {
     /// The device, on its slots.
     pub(super) fn attach(&self, slot: impl Fn(RawFd) -> Slot, surroundings: &Surroundings) -> Attached {
         let Places { queues, interrupt, .. } = self.places();
-        let limiter = |limits| Limiter::new(&limits, timer::clock);
+        let limiter = |limits| Limiter::new(&limits, clock);
         let device: Box<dyn Hosted> = match self.kind {
             Kind::Entropy { limits } => Box::new(Entropy::new(random, limiter(limits))),
-            Kind::Balloon { statistics, .. } => Box::new(Balloon::new(HostPages, statistics, timer::clock)),
+            Kind::Balloon { statistics, .. } => Box::new(Balloon::new(HostPages, statistics, clock)),
             Kind::Console => {
                 let bell = slot(slot::OUTPUT_BELL);
                 let waiting = Rc::clone(&surroundings.waiting);
@@ -204,7 +202,7 @@ impl DeviceDescriptors {
             }
             Kind::Net { index, rates, .. } => {
                 let tap = Tap { slot: slot(slot::TAPS.start() + RawFd::from(index)), index };
-                Box::new(Net::new(tap, &rates, timer::clock))
+                Box::new(Net::new(tap, &rates, clock))
             }
             Kind::Vsock { cid, path, .. } => {
                 let (socket, epoll) = (slot(stream_slot::VSOCK_SOCKET), slot(stream_slot::VSOCK_EPOLL));

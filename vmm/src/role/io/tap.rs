@@ -7,11 +7,11 @@ use rustix::io::Errno;
 use rustix::ioctl::{IntegerSetter, Opcode};
 use vmm_sys_util::epoll::EventSet;
 
-use super::attached::Hosted;
 use crate::confine::Slot;
 use crate::devices::virtio::Configuration;
 use crate::devices::virtio::net::{Link, Net, Offloads, Received};
-use crate::role::desk::Change;
+use crate::role::serving::{Files, Hosted};
+use crate::role::shared::desk::{Change, End};
 
 /// The TAP at a slot of this thread's table.
 #[derive(Debug)]
@@ -73,12 +73,17 @@ impl Hosted for Net<Tap> {
         is_mine
     }
 
-    fn change(&mut self, change: &Change, _configuration: &Configuration) -> bool {
-        let &Change::Interface { index, rates } = change else { return false };
-        let is_mine = index == self.link().index;
-        if is_mine {
-            self.change_rates(&rates);
+    fn change(
+        &mut self,
+        change: &Change,
+        _configuration: &Configuration,
+        _files: Files<Slot>,
+    ) -> Option<End> {
+        let &Change::Interface { index, rates } = change else { return None };
+        if index != self.link().index {
+            return None;
         }
-        is_mine
+        self.change_rates(&rates);
+        Some(Ok(()))
     }
 }

@@ -4,9 +4,9 @@ use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::rc::Rc;
 
-use super::attached::Hosted;
 use crate::confine::Slot;
 use crate::devices::virtio::console::{Console, Line};
+use crate::role::serving::Hosted;
 use crate::role::shared::Shared;
 
 /// Bytes that were typed and not taken yet; this thread's alone.

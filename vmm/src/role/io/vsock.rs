@@ -15,12 +15,12 @@ use rustix::io::Errno;
 use rustix::net::{self, AddressFamily, RecvFlags, SendFlags, Shutdown, SocketFlags, SocketType};
 use vmm_sys_util::epoll::EventSet;
 
-use super::attached::Hosted;
 use super::vsock_address::Address;
 use crate::confine::Slot;
 use crate::confine::table::Taken;
 use crate::devices::virtio::vsock::{Direction, Heard, Host, Read, Refused, StreamId, Vsock, Written};
 use crate::role::policies::io_vsock::slot;
+use crate::role::serving::Hosted;
 
 /// As many streams as there are numbers for their descriptors.
 #[expect(clippy::cast_possible_truncation, reason = "a process has far fewer descriptors")]

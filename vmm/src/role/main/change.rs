@@ -3,7 +3,7 @@
 
 use std::io::IoSlice;
 use std::mem::MaybeUninit;
-use std::os::fd::AsFd as _;
+use std::os::fd::{AsFd as _, RawFd};
 use std::time::{Duration, Instant};
 
 use rustix::io::Errno;
@@ -16,9 +16,10 @@ use crate::api::{Fault, Response};
 use crate::confine::table::Taken;
 use crate::devices::virtio::Limits;
 use crate::devices::virtio::net::Rates;
-use crate::role::desk::{Change, Contents, End, Failed, Late};
 use crate::role::devices::{Disk, DiskConfig, DiskIdentity};
 use crate::role::policies::main_api::slot;
+use crate::role::shared::IoThread;
+use crate::role::shared::desk::{Change, Contents, End, Failed, Late};
 
 /// How long io may take to finish what it is doing: a request of a disk, which the host's disk may hold up.
 const IO_LIMIT: Duration = Duration::from_secs(5);
@@ -28,10 +29,10 @@ const IO_LIMIT: Duration = Duration::from_secs(5);
 pub(super) struct Files {
     /// Which file each disk has, in the guest's order.
     present: Vec<DiskIdentity>,
-    /// The number of the last message to io.
+    /// The number of the last message.
     message: u64,
-    /// What is to be noted if io makes a change for which main waits no longer.
-    underway: Option<Made>,
+    /// A change for which main waits no longer: who makes it, and what is to be noted if it is made.
+    underway: Option<(&'static IoThread, Made)>,
 }
 
 /// What main knows of a machine when a change has been made.
@@ -39,6 +40,11 @@ pub(super) struct Files {
 enum Made {
     Drive { index: u8, identity: DiskIdentity, drive: Drive },
     Interface(NetworkInterface),
+}
+
+/// Where the socket to the thread of a disk lies.
+pub(super) fn disk_socket(index: u8) -> RawFd {
+    slot::DISK_SOCKETS.start() + RawFd::from(index)
 }
 
 impl Files {
@@ -58,7 +64,8 @@ impl Monitor {
         let DriveChange { index, drive, file, limits } = change;
         let nothing = || Fault::new("the machine was started without this drive");
         let present = self.files.present.get(index).copied().ok_or_else(nothing)?;
-        // Held until io has the file, and closed then: io's own keeps the lock.
+        let index = u8::try_from(index).map_err(|_| nothing())?;
+        // Held until that thread has the file, and closed then: its own keeps the lock.
         let opened = if file {
             let config = DiskConfig::from(drive.clone());
             Some(Disk::open_beside(&config, Some(present)).map_err(Fault::new)?)
@@ -72,15 +79,14 @@ impl Monitor {
                 (Contents::Resized { sectors: disk.properties.sectors }, present)
             }
             Some(disk) => {
-                let message = self.send(&disk.file).map_err(|errno| {
+                let message = self.send(index, &disk.file).map_err(|errno| {
                     Fault::new(format_args!(
-                        "the file could not be handed to the io thread: {errno}; try again"
+                        "the file could not be handed to the thread that serves the drive: {errno}; try again"
                     ))
                 })?;
                 (Contents::File { sectors: disk.properties.sectors, message }, disk.identity)
             }
         };
-        let index = u8::try_from(index).map_err(|_| nothing())?;
         let change = Change::Disk { index, contents, limits: limits.into() };
         self.ask(change, Made::Drive { index, identity, drive })
     }
@@ -98,23 +104,25 @@ impl Monitor {
         self.ask(Change::Interface { index, rates }, Made::Interface(interface))
     }
 
-    /// Has io make a change, also while the machine is paused.
+    /// Has the thread that serves the device make a change, also while the machine is paused.
     fn ask(&mut self, change: Change, made: Made) -> Result<Response, Fault> {
-        self.shared.desk.ask(change);
-        self.shared.io.look_up();
+        let thread = self.shared.thread_of(&change);
+        thread.desk.ask(change);
+        thread.state.look_up();
+        // A thread other than io is rung by io.
         self.fenced.slot(slot::IO_BELL).ring();
-        let late = match self.shared.desk.wait(Instant::now() + IO_LIMIT) {
+        let late = match thread.desk.wait(Instant::now() + IO_LIMIT) {
             Ok(end) => return self.conclude(end, made),
             Err(late) => late,
         };
-        self.files.underway = Some(made);
+        self.files.underway = Some((thread, made));
         let seconds = IO_LIMIT.as_secs();
         Err(match late {
             Late::NotBegun => Fault::new(format_args!(
                 "the devices did not come to rest within {seconds} s: the host's disk may be slow; nothing has changed"
             )),
             Late::Begun => Fault::new(
-                "io has begun the change and not come to its end: the host's disk may be slow; GET /vm/config tells of it when it has",
+                "the change has begun and not come to its end: the host's disk may be slow; GET /vm/config tells of it when it has",
             ),
         })
     }
@@ -124,7 +132,7 @@ impl Monitor {
         match end {
             Ok(()) => {}
             Err(Failed::NoFile) => {
-                return Err(Fault::new("the file did not reach the io thread; the drive is as it was"));
+                return Err(Fault::new("the file did not arrive; the drive is as it was"));
             }
             Err(Failed::NoDevice) => return Err(Fault::new("the machine was started without this device")),
             Err(Failed::GivenUp) => return Err(Fault::new("the change was given up; nothing has changed")),
@@ -144,34 +152,35 @@ impl Monitor {
     /// Notes what has become meanwhile of a change for which main waits no longer, if there is one. Before a request is looked
     /// at, which is about the machine as it is.
     pub(super) fn conclude_late(&mut self) {
-        if self.files.underway.is_some()
-            && let Some(end) = self.shared.desk.end()
-            && let Some(made) = self.files.underway.take()
+        if let Some((thread, _)) = &self.files.underway
+            && let Some(end) = thread.desk.end()
+            && let Some((_, made)) = self.files.underway.take()
         {
             // Whoever asked for it was answered long ago.
             let _ = self.conclude(end, made);
         }
     }
 
-    /// One change at a time: sees that io has let go of what was sent for the last one, whose file stays locked until then.
+    /// One change at a time: sees that what was sent for the last one has been let go of, whose file stays locked until then.
     fn see_none_underway(&self) -> Result<(), Fault> {
         if self.files.underway.is_none() {
             return Ok(());
         }
         Err(Fault::new(
-            "the io thread has not come back to the change that it was asked for before: the host's disk may be slow; try again",
+            "the devices' thread has not come back to the change that it was asked for before: the host's disk may be slow; try again",
         ))
     }
 
-    /// Sends io a file; the number of the message.
-    fn send(&mut self, file: &Taken) -> Result<u64, Errno> {
+    /// Sends a file to the thread that serves a disk; the number of the message.
+    fn send(&mut self, index: u8, file: &Taken) -> Result<u64, Errno> {
         self.files.message += 1;
         let message = self.files.message;
         let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
         let mut ancillary = SendAncillaryBuffer::new(&mut space);
         let files = [file.as_fd()];
         ancillary.push(SendAncillaryMessage::ScmRights(&files));
-        let socket = self.fenced.slot(slot::IO_SOCKET);
+        let has_thread = self.shared.thread_of_disk(index).is_some();
+        let socket = self.fenced.slot(if has_thread { disk_socket(index) } else { slot::IO_SOCKET });
         let flags = SendFlags::DONTWAIT | SendFlags::NOSIGNAL;
         let number = message.to_le_bytes();
         rustix::io::retry_on_intr(|| {

@@ -141,6 +141,8 @@ pub struct Descriptors {
     pub io_bell: Option<RawFd>,
     /// The socket to io, where there are both.
     pub io_socket: Option<RawFd>,
+    /// Those to the threads of disks, with which disk it is.
+    pub disk_sockets: Vec<(u8, RawFd)>,
     /// The files of the log and the metrics.
     pub observed: [Option<RawFd>; 2],
     /// What tells of time in the guest, where there are metrics.
@@ -175,6 +177,9 @@ pub fn take_slots(
         Placement { from: descriptors.signals, slot: slot::SIGNALS },
     ];
     let place = |from: Option<RawFd>, slot| from.map(|from| Placement { from, slot });
+    let disk_sockets = descriptors.disk_sockets.iter();
+    let disk_sockets =
+        disk_sockets.map(|&(index, from)| Placement { from, slot: change::disk_socket(index) });
     let vcpus = descriptors.vcpus.iter().zip(slot::VCPUS).map(|(&from, slot)| Placement { from, slot });
     let placements: Vec<Placement> = standard
         .into_iter()
@@ -187,6 +192,7 @@ pub fn take_slots(
         .chain(place(descriptors.observed[0], slot::LOG))
         .chain(place(descriptors.observed[1], slot::METRICS))
         .chain(place(descriptors.io_socket, main_api::slot::IO_SOCKET))
+        .chain(disk_sockets)
         .chain(vcpus)
         .collect();
     Ok(Seated {

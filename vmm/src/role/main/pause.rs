@@ -1,4 +1,4 @@
-//! Pause and resume: every vCPU at its gate, and io standing still.
+//! Pause and resume: every vCPU at its gate, and the threads of the devices standing still.
 #![forbid(unsafe_code)]
 
 use std::time::{Duration, Instant};
@@ -11,11 +11,11 @@ use crate::role::shared::VcpuState;
 
 /// How long a vCPU may take to leave the guest; it needs one exit.
 const VCPU_LIMIT: Duration = Duration::from_millis(500);
-/// How long io may take to finish what it is doing: a request of a disk, which the host's disk may hold up.
+/// How long a thread of the devices may take to finish what it is doing: a request of a disk, which the host's disk may hold up.
 const IO_LIMIT: Duration = Duration::from_secs(5);
 
 impl Monitor {
-    /// Brings the guest to a halt until [`Monitor::resume`]: no vCPU executes an instruction, and io serves nothing.
+    /// Brings the guest to a halt until [`Monitor::resume`]: no vCPU executes an instruction, and no device serves anything.
     ///
     /// # Errors
     /// In words; the guest goes on.
@@ -28,9 +28,12 @@ impl Monitor {
                 VCPU_LIMIT.as_millis()
             )));
         }
-        self.shared.io.ask_to_pause();
+        let shared = self.shared;
+        shared.io_threads().for_each(|thread| thread.state.ask_to_pause());
+        // io rings the others.
         self.fenced.slot(main_api::slot::IO_BELL).ring();
-        if !self.shared.io.wait_until_paused(Instant::now() + IO_LIMIT) {
+        let limit = Instant::now() + IO_LIMIT;
+        if !shared.io_threads().all(|thread| thread.state.wait_until_paused(limit)) {
             self.resume();
             return Err(Fault::new(format_args!(
                 "the devices did not come to rest within {} s: the host's disk may be slow; the guest goes on",
@@ -46,7 +49,7 @@ impl Monitor {
 
     /// Lets the guest go on where it was.
     pub(super) fn resume(&mut self) {
-        self.shared.io.resume();
+        self.shared.io_threads().for_each(|thread| thread.state.resume());
         self.open_gate();
     }
 

@@ -9,7 +9,7 @@ use vmm_sys_util::eventfd::EventFd;
 
 use super::{Error, prepare};
 use crate::devices::{i8042, serial};
-use crate::role::{console, io as io_role, vcpu};
+use crate::role::{console, io as io_role, serving, vcpu};
 
 /// Eventfds of a run, in main's first table.
 #[derive(Debug)]
@@ -57,14 +57,22 @@ impl Bells {
     }
 
     /// What io gets of them.
-    pub(super) fn of_io(&self, has_console: bool, main_socket: Option<RawFd>) -> io_role::Descriptors {
+    pub(super) fn of_io(
+        &self,
+        has_console: bool,
+        main_socket: Option<RawFd>,
+        timer: Option<RawFd>,
+    ) -> io_role::Descriptors {
         io_role::Descriptors {
+            serving: serving::Descriptors {
+                bell: self.io.as_raw_fd(),
+                main_bell: self.main.as_raw_fd(),
+                main_socket,
+                timer,
+            },
             stdin: libc::STDIN_FILENO,
             room: self.room.as_raw_fd(),
-            bell: self.io.as_raw_fd(),
-            main_bell: self.main.as_raw_fd(),
             serial_irq: self.serial_irq.as_raw_fd(),
-            main_socket,
             keyboard_irq: self.keyboard_irq.as_ref().map(AsRawFd::as_raw_fd),
             console_bell: has_console.then(|| self.console.as_raw_fd()),
         }

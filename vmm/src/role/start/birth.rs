@@ -7,6 +7,7 @@ use rustix::io::Errno;
 use rustix::process::{Pid, PidfdFlags};
 
 use super::bells::Bells;
+use super::disks::Disk;
 use super::served::Serving;
 use super::wired::Wired;
 use super::{Api, Error, Settings, prepare};
@@ -58,11 +59,16 @@ impl Birth {
         let fencing = self.settings.fencing;
         let Wired { vcpus, vm, memory, wiring, console: has_console, shared, quirk, terminal } = wired;
         let console = console::start(fencing, self.bells.of_console(), shared)?;
-        let work =
-            io_role::Work { terminal, shared, memory, devices: wiring.descriptors(), timer: wiring.timer() };
+        let mut devices = wiring.descriptors();
+        let disks = Disk::take(&mut devices, shared, self.serving.is_some())?;
+        let elsewhere = disks.iter().map(Disk::elsewhere).collect();
+        let work = io_role::Work { terminal, shared, memory, devices, elsewhere };
         let main_socket = self.serving.as_ref().map(|serving| serving.main_socket.as_raw_fd());
-        let io = io_role::start(fencing, self.bells.of_io(has_console, main_socket), work)?;
+        let io = io_role::start(fencing, self.bells.of_io(has_console, main_socket, wiring.timer()), work)?;
         let mut threads = vec![io, console];
+        for disk in &disks {
+            threads.extend(disk.start(fencing, &self.bells, memory, shared)?);
+        }
         for (index, vcpu) in vcpus.iter().enumerate() {
             threads.push(vcpu::start(index, fencing, self.bells.of_vcpu(vcpu.as_raw_fd()), vm, shared)?);
         }
@@ -75,6 +81,7 @@ impl Birth {
             vcpus: vcpus.into_iter().map(own_number).collect::<Result<_, _>>()?,
             io_bell: self.serving.as_ref().map(|_| self.bells.io.as_raw_fd()),
             io_socket: self.serving.as_ref().map(|serving| serving.io_socket.as_raw_fd()),
+            disk_sockets: disks.iter().filter_map(Disk::socket).collect(),
             ..self.descriptors()
         };
         let guest_time = self.settings.observer.has_metrics().then(GuestTime::open).flatten();
@@ -94,7 +101,7 @@ impl Birth {
             // Only now is there something to put in the place of an older report. A pipe has no length to set.
             let _ = report.set_len(0);
         }
-        self.fence(&descriptors, &mut subject, (wiring, console_exit, guest_time))
+        self.fence(&descriptors, &mut subject, (wiring, disks, console_exit, guest_time))
     }
 
     /// Fences this thread without a machine, to say what ended the run.
@@ -103,7 +110,7 @@ impl Birth {
         let windows = Windows::new(layout::VIRTIO, layout::VIRTIO_WINDOW, Vec::new());
         let mut subject = Subject {
             vm: None,
-            shared: Shared::new(0, &OUTPUT, ports, windows, None),
+            shared: Shared::new(0, &OUTPUT, ports, windows, None, []),
             records: Vec::new(),
             fencing: self.settings.fencing,
             quirk: None,
@@ -127,6 +134,7 @@ impl Birth {
             api_bell: self.serving.as_ref().map(|serving| serving.bell.as_raw_fd()),
             io_bell: None,
             io_socket: None,
+            disk_sockets: Vec::new(),
             observed: self.settings.observer.numbers(),
             guest_time: None,
         }

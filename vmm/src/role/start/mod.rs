@@ -3,6 +3,7 @@
 
 mod bells;
 mod birth;
+mod disks;
 mod served;
 mod wired;
 
@@ -33,6 +34,8 @@ pub struct Settings {
     pub fencing: Fencing,
     /// Which ports the guest has beyond those of every machine.
     pub extras: Extras,
+    /// Which threads serve the devices.
+    pub io_threads: IoThreads,
     /// Whether the threads' calls are counted.
     pub count_calls: bool,
     /// Whether the user wants words or JSON, for the words that main says itself when it cannot go on.
@@ -41,6 +44,16 @@ pub struct Settings {
     pub report: Option<File>,
     /// The log and metrics.
     pub observer: Observer,
+}
+
+/// Which threads serve the devices.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+pub enum IoThreads {
+    /// One for all, and one for each disk for which a file or a client asks for that
+    #[default]
+    One,
+    /// Each disk has a thread of its own beside it
+    Disks,
 }
 
 /// The API of a run.

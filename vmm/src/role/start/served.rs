@@ -77,7 +77,7 @@ impl Serving {
 }
 
 /// Messages, of which each has a file.
-fn sockets() -> Result<(OwnedFd, OwnedFd), Errno> {
+pub(super) fn sockets() -> Result<(OwnedFd, OwnedFd), Errno> {
     rustix::net::socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)
 }
 

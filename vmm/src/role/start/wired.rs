@@ -4,7 +4,7 @@ use kvm_ioctls::{VcpuFd, VmFd};
 use vm_memory::GuestMemoryMmap;
 
 use super::birth::Birth;
-use super::{Error, prepare};
+use super::{Error, IoThreads, prepare};
 use crate::devices::ports::Ports;
 use crate::devices::serial::Serial;
 use crate::machine::Machine;
@@ -31,7 +31,7 @@ pub(super) struct Wired {
 impl Wired {
     /// # Errors
     /// [`Error::Prepare`], [`Error::Device`]
-    pub(super) fn new(machine: Machine, devices: Devices, birth: &Birth) -> Result<Self, Error> {
+    pub(super) fn new(machine: Machine, mut devices: Devices, birth: &Birth) -> Result<Self, Error> {
         let quirk = machine
             .quirk
             .map(|quirk| QuirkNote { name: quirk.name(), added: machine.command_line.added.clone() });
@@ -42,9 +42,13 @@ impl Wired {
         // So does its memory, whose owner would unmap it.
         let memory = Box::leak(Box::new(machine.memory));
         let console = devices.console;
+        if birth.settings.io_threads == IoThreads::Disks {
+            devices.disks.iter_mut().for_each(|disk| disk.own_thread = true);
+        }
         let wiring = Wiring::new(devices, vm)?;
         let ports = Ports::new(Serial::new(&OUTPUT), birth.settings.extras);
-        let shared = Shared::new(machine.vcpus.len(), &OUTPUT, ports, wiring.windows(), wiring.balloon());
+        let (windows, balloon) = (wiring.windows(), wiring.balloon());
+        let shared = Shared::new(machine.vcpus.len(), &OUTPUT, ports, windows, balloon, wiring.own_threads());
         Ok(Self { vcpus: machine.vcpus, vm, memory, wiring, console, shared, quirk, terminal })
     }
 }

@@ -7,15 +7,16 @@ use event_manager::{EventOps, Events};
 use vm_memory::GuestMemoryMmap;
 use vmm_sys_util::epoll::EventSet;
 
+use super::received::Files;
 use crate::confine::{Slot, futex};
 use crate::devices::virtio::balloon::{Balloon, Pages};
 use crate::devices::virtio::rng::Entropy;
 use crate::devices::virtio::{Broken, Configuration, Device, Queue, Request, Transport};
-use crate::role::desk::Change;
 use crate::role::published::Published;
+use crate::role::shared::desk::{Change, End};
 
 /// A device together with what it has on this host: descriptors of its own, beside the queues' kicks.
-pub(super) trait Hosted: Device {
+pub(in crate::role) trait Hosted: Device {
     /// Listens to its descriptors from the start on. Before the fence.
     fn listen(&mut self, _ops: &mut EventOps) {}
 
@@ -25,9 +26,14 @@ pub(super) trait Hosted: Device {
         false
     }
 
-    /// Changes what the user wants changed: false if it is another device's.
-    fn change(&mut self, _change: &Change, _configuration: &Configuration) -> bool {
-        false
+    /// Changes what the user wants changed: `None` if it is another device's.
+    fn change(
+        &mut self,
+        _change: &Change,
+        _configuration: &Configuration,
+        _files: Files<Slot>,
+    ) -> Option<End> {
+        None
     }
 
     /// The queues were served, begun or ended: listens from now on to what it wants to hear.
@@ -39,7 +45,7 @@ impl Hosted for Entropy {}
 
 /// A device between its registers and its descriptors.
 #[derive(Debug)]
-pub(super) struct Attached {
+pub(in crate::role) struct Attached {
     transport: &'static Transport,
     device: Box<dyn Hosted>,
     lines: Vec<Line>,
@@ -72,7 +78,7 @@ pub(super) enum Rest {
 
 impl Attached {
     /// `kicks`: one for each queue, in their order.
-    pub(super) fn new(
+    pub(in crate::role) fn new(
         transport: &'static Transport,
         device: Box<dyn Hosted>,
         kicks: impl IntoIterator<Item = Slot>,
@@ -99,14 +105,14 @@ impl Attached {
         self.device.resumes().filter(|_| self.lines.iter().any(|line| line.queue.is_some()))
     }
 
-    /// Changes what the user wants changed, and tells the driver of what it can see: false if it is another device's. What a
+    /// Changes what the user wants changed, and tells the driver of what it can see: `None` if it is another device's. What a
     /// limiter held back, [`Self::go_on`] does afterwards.
-    pub(super) fn change(&mut self, change: &Change) -> bool {
-        let is_mine = self.device.change(change, self.transport.configuration());
-        if is_mine && self.transport.tell_of_configuration() {
+    pub(super) fn change(&mut self, change: &Change, files: Files<Slot>) -> Option<End> {
+        let end = self.device.change(change, self.transport.configuration(), files)?;
+        if self.transport.tell_of_configuration() {
             self.interrupt.ring();
         }
-        is_mine
+        Some(end)
     }
 
     /// A vCPU may wait for something that its guest asked for by a register.

@@ -148,6 +148,11 @@ impl Desk {
         }
     }
 
+    /// io: whether there is something to do.
+    pub fn has_order(&self) -> bool {
+        matches!(*self.place(), Place::Asked(_) | Place::GivenUp)
+    }
+
     /// io: takes what there is to do, if there is something. [`Desk::done`] follows.
     pub fn take(&self) -> Option<Order> {
         let mut place = self.place();

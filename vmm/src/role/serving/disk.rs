@@ -8,20 +8,21 @@ use rustix::io::Errno;
 use vm_memory::VolatileSlice;
 
 use super::attached::Hosted;
+use super::received::Files;
 use crate::confine::Slot;
 use crate::devices::virtio::Configuration;
-use crate::devices::virtio::block::{self, Block, Failed, Storage};
-use crate::role::desk::{Change, Contents};
+use crate::devices::virtio::block::{self, Block, Failed as Refused, Storage};
+use crate::role::shared::desk::{Change, Contents, End, Failed};
 
 /// The file at a slot of this thread's table.
 #[derive(Debug)]
-pub(super) struct DiskFile {
-    pub(super) slot: Slot,
+pub(in crate::role) struct DiskFile {
+    pub(in crate::role) slot: Slot,
     /// Which of the disks it is, from 0.
-    pub(super) index: u8,
+    pub(in crate::role) index: u8,
 }
 
-impl From<Errno> for Failed {
+impl From<Errno> for Refused {
     fn from(errno: Errno) -> Self {
         match errno {
             // What the file system cannot do, and ENOSYS for what the kernel cannot.
@@ -37,13 +38,13 @@ fn all(
     memory: &VolatileSlice<'_>,
     offset: u64,
     mut part: impl FnMut(*mut u8, usize, libc::off_t) -> Result<usize, Errno>,
-) -> Result<(), Failed> {
+) -> Result<(), Refused> {
     let guard = memory.ptr_guard_mut();
     let mut done = 0;
     while done < memory.len() {
-        let offset = libc::off_t::try_from(offset + done as u64).map_err(|_| Failed::Input)?;
+        let offset = libc::off_t::try_from(offset + done as u64).map_err(|_| Refused::Input)?;
         match part(guard.as_ptr().wrapping_add(done), memory.len() - done, offset) {
-            Ok(0) => return Err(Failed::Input),
+            Ok(0) => return Err(Refused::Input),
             Ok(count) => done += count,
             Err(Errno::INTR) => {}
             Err(errno) => return Err(errno.into()),
@@ -58,7 +59,7 @@ fn moved(count: isize) -> Result<usize, Errno> {
 }
 
 /// Until no signal comes first.
-fn once(mut call: impl FnMut() -> Result<(), Errno>) -> Result<(), Failed> {
+fn once(mut call: impl FnMut() -> Result<(), Errno>) -> Result<(), Refused> {
     loop {
         match call() {
             Err(Errno::INTR) => {}
@@ -68,13 +69,13 @@ fn once(mut call: impl FnMut() -> Result<(), Errno>) -> Result<(), Failed> {
 }
 
 impl DiskFile {
-    fn allocate(&self, flags: FallocateFlags, offset: u64, length: u64) -> Result<(), Failed> {
+    fn allocate(&self, flags: FallocateFlags, offset: u64, length: u64) -> Result<(), Refused> {
         once(|| rustix::fs::fallocate(self.slot, flags | FallocateFlags::KEEP_SIZE, offset, length))
     }
 }
 
 impl Storage for DiskFile {
-    fn read(&self, offset: u64, memory: &VolatileSlice<'_>) -> Result<(), Failed> {
+    fn read(&self, offset: u64, memory: &VolatileSlice<'_>) -> Result<(), Refused> {
         all(memory, offset, |bytes, length, offset| {
             // SAFETY: guest memory of `length` bytes, into which this program keeps no reference, so that the kernel may write
             // to it as the guest itself may at any time.
@@ -83,7 +84,7 @@ impl Storage for DiskFile {
         })
     }
 
-    fn write(&self, offset: u64, memory: &VolatileSlice<'_>) -> Result<(), Failed> {
+    fn write(&self, offset: u64, memory: &VolatileSlice<'_>) -> Result<(), Refused> {
         all(memory, offset, |bytes, length, offset| {
             // SAFETY: the kernel reads guest memory of `length` bytes, whatever the guest does to it meanwhile.
             let count = unsafe { libc::pwrite(self.slot.as_raw_fd(), bytes.cast(), length, offset) };
@@ -91,15 +92,15 @@ impl Storage for DiskFile {
         })
     }
 
-    fn flush(&self) -> Result<(), Failed> {
+    fn flush(&self) -> Result<(), Refused> {
         once(|| rustix::fs::fdatasync(self.slot))
     }
 
-    fn discard(&self, offset: u64, length: u64) -> Result<(), Failed> {
+    fn discard(&self, offset: u64, length: u64) -> Result<(), Refused> {
         self.allocate(FallocateFlags::PUNCH_HOLE, offset, length)
     }
 
-    fn zero(&self, offset: u64, length: u64, unmap: bool) -> Result<(), Failed> {
+    fn zero(&self, offset: u64, length: u64, unmap: bool) -> Result<(), Refused> {
         // A hole reads as zeros.
         let how = if unmap { FallocateFlags::PUNCH_HOLE } else { FallocateFlags::ZERO_RANGE };
         self.allocate(how, offset, length)
@@ -107,16 +108,21 @@ impl Storage for DiskFile {
 }
 
 impl Hosted for Block<DiskFile> {
-    fn change(&mut self, change: &Change, configuration: &Configuration) -> bool {
-        let &Change::Disk { index, contents, limits } = change else { return false };
+    fn change(&mut self, change: &Change, configuration: &Configuration, files: Files<Slot>) -> Option<End> {
+        let &Change::Disk { index, contents, limits } = change else { return None };
         if index != self.storage().index {
-            return false;
+            return None;
+        }
+        if let Contents::File { message, .. } = contents
+            && !files.put_in_place(message, self.storage().slot.as_raw_fd())
+        {
+            return Some(Err(Failed::NoFile));
         }
         if let Contents::Resized { sectors } | Contents::File { sectors, .. } = contents {
             self.resize(sectors);
             configuration.set(block::CAPACITY, &sectors.to_le_bytes());
         }
         self.change_limits(&limits);
-        true
+        Some(Ok(()))
     }
 }

@@ -6,35 +6,48 @@ use std::os::fd::{AsFd, IntoRawFd as _, RawFd};
 
 use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, recvmsg};
 
-use crate::role::policies::io::slot;
+use crate::role::policies::disk::slot;
 
-/// Takes the file of a message from the socket at [`slot::MAIN_SOCKET`] and puts it at a slot; what was there is closed. Messages before it are of changes that main has
-/// given up, and go. False if there is no such message, or no file with it; the slot is as it was then.
-pub(super) fn put_in_place(socket: impl AsFd, message: u64, disk: RawFd) -> bool {
-    let mut in_place = false;
-    let mut take = |number| {
-        let is_wanted = number == message;
-        // Fails where nothing came to lie there.
-        in_place = is_wanted && put(slot::RECEIVED, disk);
-        is_wanted
-    };
-    while next(&socket, &mut take) == Some(false) {}
-    in_place
+/// Where they come by: the socket at [`slot::MAIN_SOCKET`]. Nothing lies there without an API, and nothing is sent then.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::role) struct Files<S> {
+    socket: S,
 }
 
-/// Takes all messages that are there, and lets go of their files: main has given up what they were for.
-pub(super) fn forget(socket: impl AsFd) {
-    while next(&socket, |_| ()).is_some() {}
-}
+impl<S: AsFd> Files<S> {
+    pub(in crate::role) fn new(socket: S) -> Self {
+        Self { socket }
+    }
 
-/// Takes the next message, and what `take` makes of its number while its file is at [`slot::RECEIVED`]; `None` if there is none.
-fn next<T>(socket: impl AsFd, take: impl FnOnce(u64) -> T) -> Option<T> {
-    // Every number below is taken, so that this one is the lowest that is free, which a file gets that comes.
-    // SAFETY: nothing owns this number, at which the socket lies once more, or the file of a message.
-    unsafe { libc::close(slot::RECEIVED) };
-    let taken = receive(socket).map(take);
-    put(slot::MAIN_SOCKET, slot::RECEIVED);
-    taken
+    /// Takes the file of a message and puts it at a slot; what was there is closed. Messages before it are of changes that
+    /// main has given up, and go. False if there is no such message, or no file with it; the slot is as it was then.
+    pub(in crate::role) fn put_in_place(&self, message: u64, disk: RawFd) -> bool {
+        let mut in_place = false;
+        let mut take = |number| {
+            let is_wanted = number == message;
+            // Fails where nothing came to lie there.
+            in_place = is_wanted && put(slot::RECEIVED, disk);
+            is_wanted
+        };
+        while self.next(&mut take) == Some(false) {}
+        in_place
+    }
+
+    /// Takes all messages that are there, and lets go of their files: main has given up what they were for.
+    pub(in crate::role) fn forget(&self) {
+        while self.next(|_| ()).is_some() {}
+    }
+
+    /// Takes the next message, and what `take` makes of its number while its file is at [`slot::RECEIVED`]; `None` if there is
+    /// none.
+    fn next<T>(&self, take: impl FnOnce(u64) -> T) -> Option<T> {
+        // Every number below is taken, so that this one is the lowest that is free, which a file gets that comes.
+        // SAFETY: nothing owns this number, at which the socket lies once more, or the file of a message.
+        unsafe { libc::close(slot::RECEIVED) };
+        let taken = receive(&self.socket).map(take);
+        put(slot::MAIN_SOCKET, slot::RECEIVED);
+        taken
+    }
 }
 
 /// Puts what lies at a slot at another as well.
@@ -57,7 +70,7 @@ fn receive(socket: impl AsFd) -> Option<u64> {
     let received = recvmsg(socket, &mut [IoSliceMut::new(&mut number)], &mut ancillary, flags).ok()?;
     for message in ancillary.drain() {
         if let RecvAncillaryMessage::ScmRights(files) = message {
-            // The table owns them; `put_in_place` knows where.
+            // The table owns them; `Files` knows where.
             files.for_each(|file| _ = file.into_raw_fd());
         }
     }
@@ -77,7 +90,7 @@ mod tests {
     use super::*;
     use crate::confine::table::{self, Placement};
 
-    const DISK: RawFd = *slot::DISKS.start();
+    const DISK: RawFd = slot::DISK;
 
     fn send(socket: &OwnedFd, number: &[u8], files: &[BorrowedFd]) {
         let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(2))];
@@ -99,7 +112,7 @@ mod tests {
     }
 
     /// In a thread with a table as io's, what `test` sees of it; it sends by a socket of the first table.
-    fn in_io(test: impl FnOnce(&OwnedFd, &OwnedFd) + Send) {
+    fn in_io(test: impl FnOnce(&OwnedFd, &Files<&OwnedFd>) + Send) {
         let (main, io) =
             rustix::net::socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)
                 .unwrap();
@@ -120,7 +133,7 @@ mod tests {
                 let main = unsafe { OwnedFd::from_raw_fd(100) };
                 // SAFETY: likewise.
                 let socket = unsafe { OwnedFd::from_raw_fd(slot::MAIN_SOCKET) };
-                test(&main, &socket);
+                test(&main, &Files::new(&socket));
                 std::mem::forget((main, socket));
             });
         });
@@ -129,7 +142,7 @@ mod tests {
     #[test]
     fn the_file_of_a_message_takes_the_place_of_a_disk_s_and_leaves_no_descriptor_behind() {
         in_io(|main, socket| {
-            let take = |message| put_in_place(socket, message, DISK);
+            let take = |message| socket.put_in_place(message, DISK);
             let before = count();
             for round in 0..1000_u64 {
                 let name = if round % 2 == 0 { "/proc/self/maps" } else { "/dev/zero" };
@@ -147,7 +160,7 @@ mod tests {
     #[test]
     fn what_is_no_file_leaves_a_disk_as_it_is() {
         in_io(|main, socket| {
-            let take = |message| put_in_place(socket, message, DISK);
+            let take = |message| socket.put_in_place(message, DISK);
             let (before, disk) = (count(), object(DISK));
             let (zero, full) = (File::open("/dev/zero").unwrap(), File::open("/dev/full").unwrap());
             assert!(!take(1), "nothing came");
@@ -179,12 +192,12 @@ mod tests {
                 send(main, &message.to_le_bytes(), &[locked.as_fd()]);
                 drop(locked);
                 assert!(again().try_lock().is_err(), "it waits in the socket");
-                forget(socket);
+                socket.forget();
             }
             assert_eq!((count(), object(DISK)), (before + 1, disk), "the test's own and no other");
             assert!(object(slot::RECEIVED).unwrap().starts_with("socket:"));
             again().try_lock().expect("nobody has it any more");
-            assert!(!put_in_place(socket, 3, DISK), "it is gone");
+            assert!(!socket.put_in_place(3, DISK), "it is gone");
         });
     }
 }

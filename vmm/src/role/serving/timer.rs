@@ -7,36 +7,36 @@ use rustix::time::{ClockId, Itimerspec, TimerfdTimerFlags, Timespec, clock_getti
 use crate::confine::Slot;
 
 /// The time of `CLOCK_MONOTONIC`.
-pub(super) fn clock() -> Duration {
+pub(in crate::role) fn clock() -> Duration {
     // Never before the start of the machine.
     Duration::try_from(clock_gettime(ClockId::Monotonic)).unwrap_or_default()
 }
 
 /// A timerfd of that clock.
 #[derive(Debug)]
-pub(super) struct Timer {
+pub(in crate::role) struct Timer {
     slot: Slot,
     /// When it goes off, if it was set and has not been heard.
     set: Option<Duration>,
 }
 
 impl Timer {
-    pub(super) fn new(slot: Slot) -> Self {
+    pub(in crate::role) fn new(slot: Slot) -> Self {
         Self { slot, set: None }
     }
 
-    pub(super) fn slot(&self) -> Slot {
+    pub(in crate::role) fn slot(&self) -> Slot {
         self.slot
     }
 
     /// It has gone off.
-    pub(super) fn heard(&mut self) {
+    pub(in crate::role) fn heard(&mut self) {
         self.slot.hear();
         self.set = None;
     }
 
     /// Has it go off no later than this.
-    pub(super) fn set_for(&mut self, moment: Option<Duration>) {
+    pub(in crate::role) fn set_for(&mut self, moment: Option<Duration>) {
         let sooner = moment.filter(|moment| self.set.is_none_or(|set| *moment < set));
         let Some(it_value) = sooner.and_then(|moment| Timespec::try_from(moment).ok()) else { return };
         let once = Itimerspec { it_interval: Timespec::default(), it_value };
