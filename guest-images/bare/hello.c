@@ -1,6 +1,6 @@
 /*
  * hello: the smallest guest. It says how it was started, by which of the
- * monitor's ways to boot, and shows what it was handed.
+ * monitor's ways to boot, shows what it was handed, and tells a boot timer.
  */
 #include "bare.h"
 
@@ -12,4 +12,6 @@ void guest(void)
         for (unsigned i = 0; memory_region(i, &region); i++)
                 print("hello: %s memory from %x, %u KiB\n", region.usable ? "usable" : "reserved",
                       region.start, region.bytes >> 10);
+        volatile uint8_t *boot_timer = map(BOOT_TIMER);
+        *boot_timer = BOOTED;
 }

@@ -198,7 +198,7 @@ fn a_configuration_file_names_disks_and_an_entropy_device() {
         configured(&folder, name, devices, &[]).expect_code(0)
     };
     assert_eq!(lines(&run("disk")), ["disk: mine, 5 sectors, read-only, no flushes"]);
-    let told = "root=/dev/vda ro virtio_mmio.device=4096@0xd0000000:16 virtio_mmio.device=4096@0xd0001000:17";
+    let told = "root=/dev/vda ro virtio_mmio.device=4096@0xc0001000:16 virtio_mmio.device=4096@0xc0002000:17";
     let ended = run("hello");
     assert!(ended.output().contains(told), "{}", ended.output());
 }

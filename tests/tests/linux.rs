@@ -242,8 +242,8 @@ fn assert_memory_is(guest: &Run, memory_mib: u64) {
 /// What Linux keeps for devices that reach the first 4 GiB alone, where there is memory above: `IO_TLB_DEFAULT_SIZE`
 /// (Linux include/linux/swiotlb.h). The kernel for an emulated ring 0 has `swiotlb=noforce` built in and keeps none.
 fn bounce_buffers_kib(memory_mib: u64) -> u64 {
-    /// Where the hole for devices begins, 0xd0000000: what is beyond lies above 4 GiB.
-    const HOLE_MIB: u64 = 3328;
+    /// Where the hole for devices begins, 0xc0000000: what is beyond lies above 4 GiB.
+    const HOLE_MIB: u64 = 3072;
     let keeps = quirk::detect().is_none() && memory_mib > HOLE_MIB;
     if keeps { 64 * 1024 } else { 0 }
 }

@@ -26,7 +26,10 @@
 /* In the hole below 4 GiB, where monitors put neither memory nor devices. */
 #define UNMAPPED 0xf0000000
 /* Registers of the first virtio device, where Firecracker and ringfence have them. */
-#define VIRTIO 0xd0000000
+#define VIRTIO 0xc0001000
+/* The register by which a guest says that it has started, likewise, and what it writes there. */
+#define BOOT_TIMER 0xc0000000
+#define BOOTED 123
 
 #define STACK_BYTES 4096
 

@@ -45,6 +45,35 @@ fn called_as_firecracker_the_program_takes_its_command_line() {
 }
 
 #[test]
+fn a_boot_timer_tells_once_how_long_the_guest_took_to_say_that_it_has_started() {
+    let told = |with: &[&str]| {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let log = folder.path().join("log");
+        let begin = |socket: &Path| ["firecracker".into(), "--api-sock".into(), socket.to_owned()];
+        let logged = ["--log-path", log.to_str().expect("the folder's name is text")];
+        let served =
+            api::serve_by(binary::ringfence(), begin, logged.into_iter().chain(with.iter().copied()));
+        served.boot(image("hello"), "");
+        served.start();
+        let ended = served.wait().expect_code(0);
+        assert!(ended.output().contains("hello: started"), "{}", ended.output());
+        let log = fs::read_to_string(&log).expect("there is a log");
+        let lines = log.lines().filter_map(|line| line.split_once("Guest-boot-time = "));
+        lines.map(|(_, numbers)| numbers.to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!(told(&[]), Vec::<String>::new(), "nobody asked for it");
+    let lines = told(&["--boot-timer"]);
+    let [numbers] = &lines[..] else { panic!("{lines:?}") };
+    let words: Vec<_> = numbers.split_whitespace().collect();
+    let [wall, "us", wall_ms, "ms,", processor, "CPU", "us", processor_ms, "CPU", "ms"] = words[..] else {
+        panic!("{numbers}")
+    };
+    let number = |word: &str| word.parse::<u64>().expect("a number");
+    assert_eq!([wall_ms, processor_ms].map(number), [wall, processor].map(|word| number(word) / 1000));
+    assert!(number(wall) > 0 && number(processor) > 0, "{numbers}");
+}
+
+#[test]
 fn a_configuration_file_starts_the_machine_with_or_without_an_api() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let (kernel, file) = (folder.path().join("kernel"), folder.path().join("machine.json"));
@@ -72,7 +101,6 @@ fn what_firecracker_has_and_this_program_has_not_is_refused_with_a_sentence() {
     for (arguments, said) in [
         (&["--no-seccomp"][..], "--tier none"),
         (&["--seccomp-filter", "x"], "ringfence policy"),
-        (&["--boot-timer"], "no boot timer yet"),
         (&["--metadata", "x"], "MMDS"),
     ] {
         let output = firecracker(arguments);

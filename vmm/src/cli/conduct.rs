@@ -84,6 +84,7 @@ impl ConductArgs {
             fencing: Fencing { tier: self.tier, on_violation: self.on_violation },
             extras: Extras { exit_port: self.exit_port, keyboard },
             io_threads: self.io_threads,
+            boot_timer: observed.boot_timer,
             count_calls: self.count_calls || count_calls,
             json: self.json,
             report: report.map(|report| report.file),

@@ -35,6 +35,9 @@ pub struct Args {
     /// Bytes of a request's body at most
     #[arg(long, value_name = "BYTES", default_value_t = BODY_BYTES)]
     http_api_max_payload_size: usize,
+    /// Log how long the guest took until it wrote the byte 123 to address 0xc0000000
+    #[arg(long)]
+    boot_timer: bool,
     /// Print versions
     #[arg(long)]
     version: bool,
@@ -57,7 +60,6 @@ pub struct Args {
 
 /// What Firecracker takes and this program refuses, with a sentence.
 #[derive(Clone, Debug, clap::Args)]
-#[expect(clippy::struct_excessive_bools, reason = "each is a flag of Firecracker's")]
 struct Absent {
     /// Refused: --tier none, or ringfence policy
     #[arg(long)]
@@ -65,9 +67,6 @@ struct Absent {
     /// Refused: the filters are part of the program
     #[arg(long, value_name = "FILE")]
     seccomp_filter: Option<PathBuf>,
-    /// Not there yet
-    #[arg(long)]
-    boot_timer: bool,
     /// Not there yet
     #[arg(long, value_name = "FILE")]
     metadata: Option<PathBuf>,
@@ -129,7 +128,12 @@ pub fn run(args: &Args) -> Result<Outcome, Error> {
         return Err(Error::Refused { option, instead });
     }
     let limits = Limits { body: args.http_api_max_payload_size };
-    let observed = Observed { id: args.id.clone(), startup_us: args.startup_us(), ..Observed::default() };
+    let observed = Observed {
+        id: args.id.clone(),
+        startup_us: args.startup_us(),
+        boot_timer: args.boot_timer,
+        ..Observed::default()
+    };
     let Some(file) = &args.config_file else {
         return Ok(api::serve(&args.api_sock, args.socket, observed, limits, &args.conduct)?);
     };
@@ -172,7 +176,6 @@ impl Absent {
                 "the filters are compiled and proved with the program; `ringfence policy` reads such a file, and \
                  --on-violation says what a refusal does",
             ),
-            (self.boot_timer, "--boot-timer", "there is no boot timer yet; leave it out"),
             (self.metadata.is_some(), "--metadata", MMDS),
             (self.mmds_size_limit.is_some(), "--mmds-size-limit", MMDS),
             (self.enable_pci, "--enable-pci", "devices are on MMIO here; leave it out"),

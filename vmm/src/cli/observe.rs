@@ -41,6 +41,8 @@ pub(super) struct Observed {
     pub(super) logger: Option<Logger>,
     /// `metrics`
     pub(super) metrics: Option<Metrics>,
+    /// The guest can say that it has started.
+    pub(super) boot_timer: bool,
     /// How long the process took to come here, by the wall clock and in processor time, in microseconds; 0 where nobody said when
     /// it began.
     pub(super) startup_us: [u64; 2],
@@ -52,7 +54,7 @@ impl ObserveArgs {
     /// # Errors
     /// See [`ObserverError`].
     pub(super) fn observer(&self, observed: Observed) -> Result<Observer, ObserverError> {
-        let Observed { id, logger, metrics, startup_us } = observed;
+        let Observed { id, logger, metrics, startup_us, boot_timer: _ } = observed;
         let mut observer = Observer::new(id, self.metrics_format, startup_us);
         observer.set_logger(logger.unwrap_or_default())?;
         observer.set_logger(Logger {

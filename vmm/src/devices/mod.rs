@@ -1,6 +1,7 @@
 //! What a guest sees. A device knows no thread and no descriptor: it returns what its caller has to do.
 #![forbid(unsafe_code)]
 
+pub mod boot_timer;
 pub mod exit_port;
 pub mod i8042;
 pub mod output;

@@ -198,7 +198,7 @@ mod tests {
         let line = CommandLine::new("quiet -- 1", None, 2, LINUX_LIMIT).unwrap();
         assert_eq!(
             line.text,
-            "quiet virtio_mmio.device=4096@0xd0000000:16 virtio_mmio.device=4096@0xd0001000:17 -- 1"
+            "quiet virtio_mmio.device=4096@0xc0001000:16 virtio_mmio.device=4096@0xc0002000:17 -- 1"
         );
         assert_eq!(line.added, None, "for the devices that the user asked for");
     }

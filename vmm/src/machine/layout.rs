@@ -6,7 +6,7 @@
 //! 0x0000_6000  start info, modules (PVH)         0x0009_fc00  MP table, reserved up to 1 MiB
 //! 0x0000_6100  memory map (PVH)                  0x000e_0000  ACPI tables
 //! 0x0000_7000  boot_params (Linux protocol)      0x0010_0000  the kernel, and RAM up to the hole
-//! 0x0000_8ff0  first stack (64-bit protocol)     0xd000_0000  hole for MMIO, up to 4 GiB; RAM goes on above
+//! 0x0000_8ff0  first stack (64-bit protocol)     0xc000_0000  hole for MMIO, up to 4 GiB; RAM goes on above
 //! 0x0000_9000  page tables (64-bit protocol)
 //! ```
 #![forbid(unsafe_code)]
@@ -48,13 +48,15 @@ pub const ACPI_TABLES_END: u64 = 0xf_0000;
 /// Where conventional memory of a PC ends and its BIOS begins; kernels are loaded above it.
 pub const HIGH_MEMORY: u64 = MIB;
 
-/// First byte of the hole that is kept for MMIO: 768 MiB below 4 GiB, the same as Firecracker's.
-pub const MMIO_HOLE: u64 = 0xd000_0000;
+/// First byte of the hole that is kept for MMIO: 1 GiB below 4 GiB, the same as Firecracker 1.14's.
+pub const MMIO_HOLE: u64 = 0xc000_0000;
 /// First byte after the hole: memory goes on here.
 pub const MMIO_HOLE_END: u64 = 1 << 32;
 
+/// Page of the boot timer, where Firecracker has it too.
+pub const BOOT_TIMER: u64 = MMIO_HOLE;
 /// Registers of the first virtio device, where Firecracker has them too; the others follow.
-pub const VIRTIO: u64 = MMIO_HOLE;
+pub const VIRTIO: u64 = BOOT_TIMER + PAGE_SIZE;
 /// Bytes from one device's registers to the next one's.
 pub const VIRTIO_WINDOW: u64 = PAGE_SIZE;
 /// Interrupt line of the first virtio device; the others follow. The lines from 16 on belong to no ISA device.
@@ -160,21 +162,21 @@ mod tests {
     #[test]
     fn memory_up_to_the_hole_lies_below_it() {
         assert_eq!(MemorySplit::new(128), MemorySplit { low: 128 * MIB, high: 0 });
-        assert_eq!(MemorySplit::new(3328), MemorySplit { low: MMIO_HOLE, high: 0 });
-        assert_eq!(MemorySplit::new(3328).end(), MMIO_HOLE);
+        assert_eq!(MemorySplit::new(3072), MemorySplit { low: MMIO_HOLE, high: 0 });
+        assert_eq!(MemorySplit::new(3072).end(), MMIO_HOLE);
     }
 
     #[test]
     fn memory_beyond_the_hole_goes_on_at_4_gib() {
         let split = MemorySplit::new(4608);
-        assert_eq!(split, MemorySplit { low: MMIO_HOLE, high: (4608 - 3328) * MIB });
+        assert_eq!(split, MemorySplit { low: MMIO_HOLE, high: (4608 - 3072) * MIB });
         assert_eq!(split.end(), (1 << 32) + 1280 * MIB);
         assert_eq!(split.memory_map().last().unwrap().start, 1 << 32);
     }
 
     #[test]
     fn memory_map_is_ascending_without_overlap_and_describes_every_byte() {
-        for memory_mib in [2, 128, 3327, 3328, 3329, 4608, u32::MAX] {
+        for memory_mib in [2, 128, 3071, 3072, 3073, 4608, u32::MAX] {
             let split = MemorySplit::new(memory_mib);
             for pair in split.memory_map().windows(2) {
                 assert!(pair[0].end() <= pair[1].start, "{memory_mib} MiB: {pair:?}");

@@ -169,6 +169,9 @@ impl Cpu {
 
     /// A register of a device. What needs memory or a call is io's to do, while the guest waits here.
     fn memory_write(&self, address: u64, data: &[u8]) {
+        if self.shared.boot_timer.as_ref().is_some_and(|timer| timer.write(address, data)) {
+            self.fenced.slot(slot::MAIN_BELL).ring();
+        }
         while let Some((transport, asked)) = self.shared.windows.write(address, data) {
             if asked == Asked::Settle {
                 self.fenced.slot(slot::IO_BELL).ring();

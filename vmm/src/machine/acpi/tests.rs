@@ -117,7 +117,7 @@ fn dsdt_has_each_device_that_is_there_and_no_other() {
         for index in 0..MAX_VIRTIO {
             // Memory32Fixed (0x86, nine bytes, writable) and an interrupt (0x89, six bytes; a consumer's, an edge, active
             // high, not shared; one), sections 6.4.3.4 and 6.4.3.6.
-            let registers = 0xd000_0000_u32 + 4096 * u32::from(index);
+            let registers = 0xc000_1000_u32 + 4096 * u32::from(index);
             let memory = [&[0x86, 9, 0, 1][..], &registers.to_le_bytes(), &4096_u32.to_le_bytes()].concat();
             let line = [0x89, 6, 0, 0x03, 1, 16 + index, 0, 0, 0];
             assert_eq!(holds(dsdt, &[&memory[..], &line].concat()), index < devices, "{index} of {devices}");

@@ -1,5 +1,6 @@
 //! The main thread: builds the machine's life around it, then waits, fenced, for its end, and answers the API's requests.
 
+mod boot_time;
 mod change;
 mod guest_time;
 mod last_words;
@@ -22,6 +23,7 @@ use crate::confine::table::Placement;
 use crate::confine::thread;
 use crate::confine::{self, Farewell, Fenced, Fencing, Record, Role, Slot, Slotted, Unfenced};
 
+pub use boot_time::Moment;
 pub use guest_time::GuestTime;
 pub use monitor::{Monitor, Subject, cause_of};
 pub use observer::{Error as ObserverError, MetricsFormat, Observer};

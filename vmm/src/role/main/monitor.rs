@@ -10,6 +10,7 @@ use kvm_ioctls::{VcpuFd, VmFd};
 use rustix::event::{PollFd, PollFlags, Timespec};
 use seccomp_policies::embed::Embedded;
 
+use super::boot_time::Moment;
 use super::change::Files;
 use super::observer::Observer;
 use super::{Held, Seated, Service, policy_of, slot};
@@ -44,6 +45,8 @@ pub struct Monitor {
     pub(super) observer: Observer,
     /// Ticks of the kernel's clock in a second, in which it tells of time.
     pub(super) ticks: u64,
+    /// When somebody wanted the machine, until it is told how long its guest took to start.
+    pub(super) started: Option<Moment>,
     /// The devices' counts, and of how many broken queues of each was told.
     pub(super) devices: Vec<(&'static Published, u64)>,
 }
@@ -63,6 +66,8 @@ pub struct Subject {
     pub quirk: Option<QuirkNote>,
     /// The API, where there is one.
     pub service: Option<Service>,
+    /// When somebody wanted the machine.
+    pub started: Moment,
     /// Which files are behind the disks, in their order.
     pub disks: Vec<DiskIdentity>,
     /// What is counted of the devices.
@@ -93,7 +98,7 @@ impl Monitor {
         mut observer: Observer,
     ) -> Result<Self, confine::fence::Error> {
         let Seated { placed, vcpus, console_exit, report } = seated;
-        let Subject { vm, shared, records, fencing, quirk, service, disks, devices } = subject;
+        let Subject { vm, shared, records, fencing, quirk, service, started, disks, devices } = subject;
         let slots = vm.into_iter().flat_map(|vm| slot::VCPUS.take(vcpus).map(move |slot| (vm, slot)));
         let vcpus = slots.map(|(vm, slot)| vcpu_at(vm, slot)).collect::<Result<_, _>>()?;
         let counters =
@@ -133,6 +138,7 @@ impl Monitor {
             quirk,
             service,
             files: Files::new(disks),
+            started: Some(started),
             observer,
             ticks,
             devices: devices.into_iter().map(|device| (device, 0)).collect(),

@@ -1,10 +1,12 @@
 //! What is logged and counted of a run, when.
 #![forbid(unsafe_code)]
 
+use super::boot_time::Moment;
 use super::monitor::Monitor;
 use super::{guest_time, slot};
 use crate::confine::Phase;
 use crate::confine::install::Hold;
+use crate::devices::boot_timer::BootTimer;
 use crate::observe::{Group, Level, Value};
 use crate::report::{self, Cause, exit_code};
 use crate::role::policies::vcpu;
@@ -36,8 +38,13 @@ impl Monitor {
         }
     }
 
-    /// Looks at what has happened since it was last looked: drivers that broke a queue, metrics that are due.
+    /// Looks at what has happened since it was last looked: a guest that has started, drivers that broke a queue, metrics that are due.
     pub(super) fn observe(&mut self) {
+        if self.shared.boot_timer.as_ref().is_some_and(BootTimer::has_booted)
+            && let Some(started) = self.started.take()
+        {
+            self.observer.log(Level::Info, format_args!("{}", Moment::now().since(started)));
+        }
         for (device, told) in &mut self.devices {
             let broken = device.broken();
             if broken > *told {

@@ -11,6 +11,7 @@ use std::sync::atomic::AtomicBool;
 use self::desk::Change;
 pub use self::io::{IoState, IoThread};
 pub use self::vcpu::{ExitReason, Place, VcpuState, Verdict};
+use crate::devices::boot_timer::BootTimer;
 use crate::devices::output::Output;
 use crate::devices::ports::Ports;
 use crate::devices::virtio::Windows;
@@ -32,6 +33,8 @@ pub struct Shared {
     pub ports: Ports,
     /// The devices that it meets in memory.
     pub windows: Windows,
+    /// The boot timer, if it was asked for.
+    pub boot_timer: Option<BootTimer>,
     /// The memory balloon, if there is one.
     pub balloon: Option<Handle>,
     /// One for each vCPU.
@@ -51,6 +54,7 @@ impl Shared {
         output: &'static Output,
         ports: Ports,
         windows: Windows,
+        boot_timer: Option<BootTimer>,
         balloon: Option<Handle>,
         disks: impl IntoIterator<Item = bool>,
     ) -> &'static Self {
@@ -58,7 +62,7 @@ impl Shared {
         let disks = disks.into_iter().map(|has_thread| has_thread.then(IoThread::default)).collect();
         let left = AtomicBool::new(false);
         let io = IoThread::default();
-        Box::leak(Box::new(Self { output, ports, windows, balloon, vcpus, io, disks, left }))
+        Box::leak(Box::new(Self { output, ports, windows, boot_timer, balloon, vcpus, io, disks, left }))
     }
 
     /// The thread of its own that a disk has.

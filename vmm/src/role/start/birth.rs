@@ -19,7 +19,7 @@ use crate::devices::virtio::Windows;
 use crate::machine::layout;
 use crate::report::{Cause, Ended};
 use crate::role::calls::Points;
-use crate::role::main::{self, Begun, GuestTime, Monitor, Subject};
+use crate::role::main::{self, Begun, GuestTime, Moment, Monitor, Subject};
 use crate::role::shared::{OUTPUT, Shared};
 use crate::role::{console, io as io_role, vcpu};
 
@@ -33,6 +33,8 @@ pub(super) struct Birth {
     begun: Begun,
     record: &'static Record,
     pub(super) serving: Option<Serving>,
+    /// When somebody wanted the machine.
+    pub(super) started: Moment,
 }
 
 impl Birth {
@@ -51,7 +53,7 @@ impl Birth {
         let signals = prepare("signalfd", signals::ending_signals())?;
         let (begun, record) = Begun::new(settings.fencing, api.is_some());
         let serving = api.map(|api| Serving::start(api, settings.fencing, &bells)).transpose()?;
-        Ok(Self { settings, points, bells, signals, begun, record, serving })
+        Ok(Self { settings, points, bells, signals, begun, record, serving, started: Moment::now() })
     }
 
     /// Gives birth to the threads of the machine, and fences this one.
@@ -94,6 +96,7 @@ impl Birth {
             fencing,
             quirk,
             service: None,
+            started: self.started,
             disks: wiring.disks(),
             devices: wiring.published(),
         };
@@ -110,11 +113,12 @@ impl Birth {
         let windows = Windows::new(layout::VIRTIO, layout::VIRTIO_WINDOW, Vec::new());
         let mut subject = Subject {
             vm: None,
-            shared: Shared::new(0, &OUTPUT, ports, windows, None, []),
+            shared: Shared::new(0, &OUTPUT, ports, windows, None, None, []),
             records: Vec::new(),
             fencing: self.settings.fencing,
             quirk: None,
             service: None,
+            started: self.started,
             disks: Vec::new(),
             devices: Vec::new(),
         };
@@ -147,7 +151,7 @@ impl Birth {
         subject: &mut Subject,
         owners: T,
     ) -> Result<Monitor, Error> {
-        let Self { settings, points, bells, signals, begun, record, serving } = self;
+        let Self { settings, points, bells, signals, begun, record, serving, .. } = self;
         let (service, api, served) = serving
             .map(Serving::into_parts)
             .map_or((None, None, None), |(service, api, owners)| (Some(service), Some(api), Some(owners)));

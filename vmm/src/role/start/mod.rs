@@ -17,7 +17,7 @@ use self::wired::Wired;
 use super::api::{Socket, SocketError};
 use super::calls::Points;
 use super::devices::{self, Devices};
-use super::main::{Monitor, Observer};
+use super::main::{Moment, Monitor, Observer};
 use super::{policies, terminal};
 use crate::api::http::Limits;
 use crate::api::model::Configuration;
@@ -36,6 +36,8 @@ pub struct Settings {
     pub extras: Extras,
     /// Which threads serve the devices.
     pub io_threads: IoThreads,
+    /// Whether the guest can say that it has started, for the log.
+    pub boot_timer: bool,
     /// Whether the threads' calls are counted.
     pub count_calls: bool,
     /// Whether the user wants words or JSON, for the words that main says itself when it cannot go on.
@@ -107,10 +109,12 @@ pub enum Error {
 /// wait for its end.
 pub fn run(config: &Config, devices: Devices, settings: Settings, api: Option<Api>) -> Result<Ended, Error> {
     confine::reserve::use_heap_alone();
+    let started = Moment::now();
     let points = look_up_points(settings.count_calls);
     // Signals still do what they usually do: reading a large kernel can be interrupted.
     let machine = Machine::build(config)?;
-    let birth = Birth::begin(settings, points, api)?;
+    let mut birth = Birth::begin(settings, points, api)?;
+    birth.started = started;
     let result =
         Wired::new(machine, devices, &birth).and_then(|wired| birth.start(wired)).map(Monitor::attend);
     // Before the first message, which expects a terminal in its usual mode.

@@ -19,7 +19,7 @@ use crate::machine::Machine;
 use crate::report::{Cause, Ended};
 use crate::role::api::{self, Socket};
 use crate::role::exchange::Exchange;
-use crate::role::main::{Monitor, Served, Service, cause_of};
+use crate::role::main::{Moment, Monitor, Served, Service, cause_of};
 
 /// The API's thread, as main has it.
 #[derive(Debug)]
@@ -106,10 +106,13 @@ impl Birth {
             match serving.service.serve_unstarted(&mut self.settings.observer) {
                 Served::Nothing => {}
                 Served::Answered => serving.ring(),
-                Served::Start(configuration) => match self.build(*configuration, plan) {
-                    Ok(wired) => return Next::Start(Box::new(wired)),
-                    Err(why) => self.refuse_start(&why),
-                },
+                Served::Start(configuration) => {
+                    self.started = Moment::now();
+                    match self.build(*configuration, plan) {
+                        Ok(wired) => return Next::Start(Box::new(wired)),
+                        Err(why) => self.refuse_start(&why),
+                    }
+                }
             }
         }
     }

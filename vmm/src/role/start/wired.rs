@@ -5,9 +5,10 @@ use vm_memory::GuestMemoryMmap;
 
 use super::birth::Birth;
 use super::{Error, IoThreads, prepare};
+use crate::devices::boot_timer::BootTimer;
 use crate::devices::ports::Ports;
 use crate::devices::serial::Serial;
-use crate::machine::Machine;
+use crate::machine::{Machine, layout};
 use crate::report::QuirkNote;
 use crate::role::devices::{Devices, Wiring};
 use crate::role::shared::{OUTPUT, Shared};
@@ -48,7 +49,9 @@ impl Wired {
         let wiring = Wiring::new(devices, vm)?;
         let ports = Ports::new(Serial::new(&OUTPUT), birth.settings.extras);
         let (windows, balloon) = (wiring.windows(), wiring.balloon());
-        let shared = Shared::new(machine.vcpus.len(), &OUTPUT, ports, windows, balloon, wiring.own_threads());
+        let boot_timer = birth.settings.boot_timer.then(|| BootTimer::new(layout::BOOT_TIMER));
+        let (vcpus, own_threads) = (machine.vcpus.len(), wiring.own_threads());
+        let shared = Shared::new(vcpus, &OUTPUT, ports, windows, boot_timer, balloon, own_threads);
         Ok(Self { vcpus: machine.vcpus, vm, memory, wiring, console, shared, quirk, terminal })
     }
 }
