@@ -9,6 +9,7 @@ use criterion::{Criterion, SamplingMode};
 use guest_images::bare;
 use ringfence_benches::contest::{Contest, Contestant};
 use ringfence_benches::machine;
+use ringfence_benches::qemu;
 use ringfence_benches::report::Report;
 use ringfence_benches::table::{NANOSECONDS, Table};
 use tempfile::TempDir;
@@ -25,31 +26,6 @@ const WORK: [(&str, &str, u64); 5] = [
 /// Bytes of the disk: it stays in the host's page cache, so that what is measured is the monitor's own work.
 const DISK_BYTES: u64 = 64 << 20;
 
-/// Where QEMU's microvm has its devices (`hw/i386/microvm.c`): 24 places, 512 bytes apart.
-const OF_QEMU: &str = "virtio=4272947200 window=512";
-
-/// QEMU, without whatever a guest of this kind does not need. The last word is for a KVM on which ring 0 is emulated, which knows fewer of a
-/// processor's peculiarities; elsewhere it changes nothing that is measured here.
-const QEMU: &[&str] = &[
-    "-M",
-    "microvm,x-option-roms=off,pit=off,pic=off,rtc=off,isa-serial=on,acpi=off,auto-kernel-cmdline=off",
-    "-accel",
-    "kvm",
-    "-m",
-    "128",
-    "-nodefaults",
-    "-no-user-config",
-    "-nographic",
-    "-serial",
-    "stdio",
-    "-global",
-    "virtio-mmio.force-legacy=false",
-    "-device",
-    "virtio-blk-device,drive=d",
-    "-cpu",
-    "host,-arch-capabilities,-kvm-pv-ipi,-kvm-pv-unhalt,-kvm-pv-tlb-flush",
-];
-
 fn main() {
     let folder = or_stop(tempfile::tempdir());
     let files = or_stop(Files::make(&folder));
@@ -57,7 +33,7 @@ fn main() {
     let mut report = Report::new("disk");
     let mut table = Table::new(&["a request", "monitor", "median", "over the filter tier", "99 % interval"]);
     let mut rounds = 0;
-    let qemu = has_qemu();
+    let qemu = qemu::is_here();
     for (name, told, requests) in WORK {
         let mut contest = files.contest(told, requests, qemu);
         let mut group = criterion.benchmark_group(name);
@@ -85,15 +61,9 @@ fn main() {
         DISK_BYTES >> 20
     ));
     if !qemu {
-        report.add(
-            "QEMU was left out: there is no qemu-system-x86_64 here (Debian's package qemu-system-x86).",
-        );
+        report.add(qemu::ABSENT);
     }
     println!("{report}");
-}
-
-fn has_qemu() -> bool {
-    Command::new("qemu-system-x86_64").arg("--version").output().is_ok_and(|output| output.status.success())
 }
 
 /// What the monitors are given.
@@ -125,6 +95,13 @@ impl Files {
             ours("ringfence", "filter"),
             ours("ringfence, again", "filter"),
             ours("ringfence without filters", "none"),
+            Contestant {
+                name: "ringfence, a thread of the disk's own",
+                block: Box::new(move || {
+                    let mut command = self.ringfence(told, requests, "filter");
+                    time(command.args(["--io-threads", "disks"]), requests)
+                }),
+            },
         ];
         if qemu {
             contestants.push(Contestant {
@@ -151,9 +128,8 @@ impl Files {
     }
 
     fn qemu(&self, told: &str, requests: u64) -> Command {
-        let mut command = Command::new("qemu-system-x86_64");
-        command.args(QEMU).arg("-kernel").arg(&self.kernel);
-        command.arg("-append").arg(format!("{OF_QEMU} requests={requests} {told}"));
+        let mut command = qemu::microvm(&self.kernel, &format!("requests={requests} {told}"));
+        command.args(["-device", "virtio-blk-device,drive=d"]);
         command.arg("-drive").arg(drive(&self.disk));
         command
     }

@@ -4,6 +4,7 @@
 
 pub mod binary;
 pub mod build_script;
+pub mod client;
 pub mod compilers;
 pub mod contest;
 pub mod exchange;
@@ -12,9 +13,11 @@ pub mod io;
 pub mod libseccomp;
 pub mod machine;
 pub mod neighbour;
+pub mod network;
 pub mod peer;
 pub mod policies;
 pub mod process;
+pub mod qemu;
 pub mod report;
 pub mod requests;
 pub mod ring;

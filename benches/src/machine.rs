@@ -1,8 +1,8 @@
 //! A bare-metal guest under one monitor or another, as a process of its own, and the time between two lines of its.
 #![forbid(unsafe_code)]
 
-use std::io::{self, BufRead as _, BufReader};
-use std::process::{Child, Command, Stdio};
+use std::io::{self, BufRead as _, BufReader, Lines};
+use std::process::{Child, ChildStdout, Command, Stdio};
 use std::time::{Duration, Instant};
 
 /// Why it could not be measured.
@@ -20,10 +20,54 @@ pub enum Error {
     #[error("the guest did not say `{line}`; try by hand: {command}")]
     Silent {
         /// The line.
-        line: &'static str,
+        line: String,
         /// The command.
         command: String,
     },
+}
+
+/// A monitor and its guest. The process is ended when this is dropped.
+#[derive(Debug)]
+pub struct Machine {
+    child: Killed,
+    lines: Lines<BufReader<ChildStdout>>,
+    command: String,
+    program: String,
+}
+
+impl Machine {
+    /// Starts a monitor whose guest says something by its serial port.
+    ///
+    /// # Errors
+    /// [`Error::Run`]
+    pub fn start(command: &mut Command) -> Result<Self, Error> {
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
+        let program = command.get_program().to_string_lossy().into_owned();
+        let failed = |source| Error::Run { program: program.clone(), source };
+        let mut child = Killed(command.spawn().map_err(failed)?);
+        let stdout = child.0.stdout.take().ok_or_else(|| failed(io::ErrorKind::BrokenPipe.into()))?;
+        let lines = BufReader::new(stdout).lines();
+        Ok(Self { child, lines, command: format!("{command:?}"), program })
+    }
+
+    /// Waits until the guest has said a line; when that was.
+    ///
+    /// # Errors
+    /// See [`Error`].
+    pub fn wait_for(&mut self, line: &str) -> Result<Instant, Error> {
+        for said in self.lines.by_ref() {
+            let said = said.map_err(|source| Error::Run { program: self.program.clone(), source })?;
+            if said.trim_end() == line {
+                return Ok(Instant::now());
+            }
+        }
+        Err(Error::Silent { line: line.to_owned(), command: self.command.clone() })
+    }
+
+    /// The monitor's process.
+    pub fn pid(&self) -> u32 {
+        self.child.0.id()
+    }
 }
 
 /// Starts a monitor and waits for its guest to say that it begins, and that it is done; the time between. The process is ended
@@ -31,29 +75,13 @@ pub enum Error {
 ///
 /// # Errors
 /// See [`Error`].
-pub fn time_between(
-    command: &mut Command,
-    begin: &'static str,
-    end: &'static str,
-) -> Result<Duration, Error> {
-    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
-    let program = command.get_program().to_string_lossy().into_owned();
-    let failed = |source| Error::Run { program: program.clone(), source };
-    let mut child = Killed(command.spawn().map_err(failed)?);
-    let stdout = child.0.stdout.take().ok_or_else(|| failed(io::ErrorKind::BrokenPipe.into()))?;
-    let mut lines = BufReader::new(stdout).lines();
-    let mut wait_for = |line: &'static str| {
-        for said in lines.by_ref() {
-            if said.map_err(failed)?.trim_end() == line {
-                return Ok(Instant::now());
-            }
-        }
-        Err(Error::Silent { line, command: format!("{command:?}") })
-    };
-    let begun = wait_for(begin)?;
-    Ok(wait_for(end)?.duration_since(begun))
+pub fn time_between(command: &mut Command, begin: &str, end: &str) -> Result<Duration, Error> {
+    let mut machine = Machine::start(command)?;
+    let begun = machine.wait_for(begin)?;
+    Ok(machine.wait_for(end)?.duration_since(begun))
 }
 
+#[derive(Debug)]
 struct Killed(Child);
 
 impl Drop for Killed {

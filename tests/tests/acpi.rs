@@ -32,7 +32,7 @@ fn the_tables_name_every_processor_and_device_once() {
         EVERY[1],
         "acpi: PNP0303, port 60, line 1",
         "acpi: LNRO0005, memory c0001000, line 16",
-        "acpi: LNRO0005, memory d0001000, line 17",
+        "acpi: LNRO0005, memory c0002000, line 17",
         "acpi: still there",
     ];
     assert_eq!(lines(&ended), expected);

@@ -170,7 +170,7 @@ mod tests {
     fn memory_beyond_the_hole_goes_on_at_4_gib() {
         let split = MemorySplit::new(4608);
         assert_eq!(split, MemorySplit { low: MMIO_HOLE, high: (4608 - 3072) * MIB });
-        assert_eq!(split.end(), (1 << 32) + 1280 * MIB);
+        assert_eq!(split.end(), (1 << 32) + 1536 * MIB);
         assert_eq!(split.memory_map().last().unwrap().start, 1 << 32);
     }
 

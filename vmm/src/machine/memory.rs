@@ -248,8 +248,8 @@ mod tests {
     #[test]
     fn memory_that_ends_beyond_the_address_bits_is_refused_with_the_most_that_fits() {
         // 36 bits: 64 GiB of addresses, 1 GiB of them the hole.
-        assert_eq!(check_size(64 * 1024 - 768, HugePages::Off, 36).unwrap().end(), 1 << 36);
-        let error = check_size(64 * 1024 - 767, HugePages::Off, 36).unwrap_err();
+        assert_eq!(check_size(64 * 1024 - 1024, HugePages::Off, 36).unwrap().end(), 1 << 36);
+        let error = check_size(64 * 1024 - 1023, HugePages::Off, 36).unwrap_err();
         assert!(error.to_string().contains("give the machine 64512 MiB or less"), "{error}");
     }
 
