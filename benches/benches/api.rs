@@ -24,8 +24,8 @@ const GUEST_MIB: u64 = 128;
 const SETTLED_AFTER: Duration = Duration::from_millis(200);
 
 fn main() {
-    let binary = or_stop(Binary::find());
     let folder = or_stop(tempfile::tempdir());
+    let binary = or_stop(Binary::find().and_then(|binary| binary.copied_to(folder.path())));
     let mut criterion = Criterion::default().configure_from_args();
     let mut report = Report::new("api");
     let mut table = Table::new(&["what", "median", "over the filter tier", "99 % interval"]);
@@ -62,6 +62,7 @@ fn main() {
     }
     criterion.final_summary();
     report.add(table);
+    report.add("The program is a copy, as an installation has it; the linker's own file takes 0.1 to 0.2 ms longer to start.");
     report.add(holdings(&binary, folder.path()));
     report.add(format_args!(
         "The process's own memory, its guest's left out, by /proc/PID/smaps, {} ms after the start of a guest with a disk that was \

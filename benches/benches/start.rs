@@ -27,7 +27,8 @@ const GUEST_MIB: u64 = 128;
 const SETTLED_AFTER: Duration = Duration::from_millis(200);
 
 fn main() {
-    let binary = or_stop(Binary::find());
+    let folder = or_stop(tempfile::tempdir());
+    let binary = or_stop(Binary::find().and_then(|binary| binary.copied_to(folder.path())));
     let mut criterion = Criterion::default().configure_from_args();
     let mut contest = contest(&binary);
     let mut group = criterion.benchmark_group("start");

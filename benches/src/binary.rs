@@ -27,6 +27,14 @@ pub enum Error {
         /// The system's reason.
         source: io::Error,
     },
+    /// It could not be copied.
+    #[error("cannot copy {} to a temporary folder: {source}", path.display())]
+    Copy {
+        /// The program.
+        path: PathBuf,
+        /// The system's reason.
+        source: io::Error,
+    },
     /// It ended without a word.
     #[error("`{} {}` wrote nothing to standard output; try it by hand", path.display(), arguments.join(" "))]
     Silent {
@@ -59,6 +67,19 @@ impl Binary {
     pub fn find() -> Result<Self, Error> {
         let path = env::var_os(PROGRAM_VARIABLE).map_or_else(beside_benchmark, PathBuf::from);
         if path.is_file() { Ok(Self(path)) } else { Err(Error::Missing { path }) }
+    }
+
+    /// A copy in this folder, as an installation makes one. What a linker has just written lies in the page cache in smaller
+    /// pieces, and takes longer to start.
+    ///
+    /// # Errors
+    /// [`Error::Copy`]
+    pub fn copied_to(&self, folder: &Path) -> Result<Self, Error> {
+        let copy = folder.join("ringfence");
+        match std::fs::copy(&self.0, &copy) {
+            Ok(_) => Ok(Self(copy)),
+            Err(source) => Err(Error::Copy { path: self.0.clone(), source }),
+        }
     }
 
     /// Its file.

@@ -17,27 +17,27 @@ impl Count {
         self.0.to_bytes_le()
     }
 
-    /// The number's logarithm to base 2; minus infinity of zero.
-    #[expect(clippy::cast_precision_loss, reason = "64 bits of the number leave its logarithm exact enough")]
-    pub fn log2(&self) -> f64 {
-        let shift = self.0.bits().saturating_sub(64);
-        let leading = (&self.0 >> shift).iter_u64_digits().next().unwrap_or(0);
-        (leading as f64).log2() + shift as f64
+    /// Its logarithm to base 2 in tenths, rounded to the nearest; of 1 or more.
+    ///
+    /// By whole numbers, and so exact; and a logarithm of floating-point numbers would be all for which the monitor needs libm, which
+    /// would be loaded at each start. (For the same reason no number here is written by `BigUint`'s own means.)
+    fn tenths_of_log2(&self) -> u64 {
+        let twentieths = self.0.pow(20).bits().saturating_sub(1);
+        twentieths.div_ceil(2)
     }
 }
 
 impl fmt::Display for Count {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let power = self.0.trailing_zeros().unwrap_or(0);
-        let odd = &self.0 >> power;
-        if self.0.bits() <= 32 {
-            write!(f, "{}", self.0)
-        } else if odd.bits() == 1 {
-            write!(f, "2^{power}")
-        } else if odd.bits() <= 32 {
-            write!(f, "{odd} * 2^{power}")
+        let small = |number: &BigUint| u32::try_from(number).ok();
+        if let Some(number) = small(&self.0) {
+            write!(f, "{number}")
+        } else if let Some(odd) = small(&(&self.0 >> power)) {
+            if odd == 1 { write!(f, "2^{power}") } else { write!(f, "{odd} * 2^{power}") }
         } else {
-            write!(f, "about 2^{:.1}", self.log2())
+            let tenths = self.tenths_of_log2();
+            write!(f, "about 2^{}.{}", tenths / 10, tenths % 10)
         }
     }
 }
@@ -55,5 +55,16 @@ mod tests {
         assert_eq!(text(1, 512), "2^512");
         assert_eq!(text(5, 384), "5 * 2^384");
         assert_eq!(text(u64::MAX, 100), "about 2^164.0");
+    }
+
+    #[test]
+    fn a_logarithm_is_rounded_to_the_nearest_tenth() {
+        // 2^0.05 is 1.0353, 2^0.15 is 1.1096, 2^0.95 is 1.9319: the bounds between tenths.
+        for (thousandths, tenths) in
+            [(1000_u64, 0), (1035, 0), (1036, 1), (1109, 1), (1110, 2), (1931, 9), (1932, 10), (1999, 10)]
+        {
+            let number = (BigUint::from(thousandths) << 1000_u32) / 1000_u32;
+            assert_eq!(Count(number).tenths_of_log2(), 10_000 + tenths, "{thousandths}");
+        }
     }
 }
