@@ -135,16 +135,24 @@ impl Queue {
     pub fn finish(&mut self, memory: &GuestMemoryMmap) -> Result<bool, Broken> {
         let now = self.rings.next_used();
         let before = std::mem::replace(&mut self.told, now);
-        if before == now || !self.rings.event_idx_enabled() {
-            return Ok(before != now);
+        if before == now {
+            return Ok(false);
         }
         // What was given back is written before the driver's wish is read (section 2.7.7.2).
         fence(Ordering::SeqCst);
-        let place = Self::place(self.rings.avail_ring(), 4 + 2 * u64::from(self.size()))?;
-        let wish = memory.load(place, Ordering::Relaxed).map(u16::from_le);
-        let wish = wish.map_err(|_| Broken("an available ring that cannot be read"))?;
+        if !self.rings.event_idx_enabled() {
+            return Ok(self.available_word(memory, 0)? & NO_INTERRUPT == 0);
+        }
+        let wish = self.available_word(memory, 4 + 2 * u64::from(self.size()))?;
         // It was passed since the last time.
         Ok(now.wrapping_sub(wish).wrapping_sub(1) < now.wrapping_sub(before))
+    }
+
+    /// A word of the available ring, which the driver writes.
+    fn available_word(&self, memory: &GuestMemoryMmap, offset: u64) -> Result<u16, Broken> {
+        let place = Self::place(self.rings.avail_ring(), offset)?;
+        let word = memory.load(place, Ordering::Relaxed).map(u16::from_le);
+        word.map_err(|_| Broken("an available ring that cannot be read"))
     }
 
     /// Gives as many chains of buffers as the queue can hold to `serve`, which says how many bytes it wrote into each, and
@@ -174,6 +182,9 @@ impl Queue {
         Ok(Processed { interrupt: self.finish(memory)?, more })
     }
 }
+
+/// `VIRTQ_AVAIL_F_NO_INTERRUPT`, section 2.7.6: the driver looks by itself.
+const NO_INTERRUPT: u16 = 1;
 
 const UNWRITABLE: Broken = Broken("a used ring that cannot be written, or a descriptor beyond the table");
 
@@ -237,6 +248,20 @@ mod tests {
             |queue: &mut Queue| queue.each(&driver.memory, |chain| Ok(Some(chain.head_index().into())));
         assert_eq!(turn(&mut queue), Ok(Processed { interrupt: true, more: false }));
         assert_eq!(driver.used(), (2, 1, 1));
+    }
+
+    #[test]
+    fn without_event_indices_a_driver_that_looks_by_itself_is_not_interrupted() {
+        let mut driver = Driver::new();
+        let mut queue = driver.queue();
+        let mut turn = |driver: &mut Driver, flags: u16| {
+            driver.set_available_flags(flags);
+            driver.offer(&[(BUFFERS, 1, WRITE)]);
+            queue.each(&driver.memory, |_| Ok(Some(0))).unwrap().interrupt
+        };
+        let flags = [0, NO_INTERRUPT, !NO_INTERRUPT, NO_INTERRUPT];
+        assert_eq!(flags.map(|flags| turn(&mut driver, flags)), [true, false, true, false]);
+        assert_eq!(driver.used().0, 4);
     }
 
     #[test]

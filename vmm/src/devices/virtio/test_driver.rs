@@ -96,6 +96,11 @@ impl Driver {
         self.memory.write_slice(&count.to_le_bytes(), GuestAddress(AVAILABLE + 2)).unwrap();
     }
 
+    /// `flags`, at the start of the available ring.
+    pub(crate) fn set_available_flags(&self, flags: u16) {
+        self.memory.write_slice(&flags.to_le_bytes(), GuestAddress(AVAILABLE)).unwrap();
+    }
+
     /// From which entry of the used ring on it wants an interrupt: `used_event`, after the available ring.
     pub(crate) fn want_interrupt_from(&self, entry: u16) {
         let at = AVAILABLE + 4 + 2 * u64::from(SIZE);
