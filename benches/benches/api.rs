@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use criterion::{Criterion, SamplingMode};
 use guest_images::bare;
-use ringfence_benches::binary::Binary;
+use ringfence_benches::binary::{Binary, LIBRARY_PATH};
 use ringfence_benches::client::Served;
 use ringfence_benches::contest::{Contest, Contestant};
 use ringfence_benches::process::{self, Footprint};
@@ -73,7 +73,7 @@ fn main() {
 }
 
 fn serving(binary: &Binary, tier: &str, socket: &Path) -> Served {
-    let mut command = Command::new(binary.path());
+    let mut command = binary.command();
     or_stop(Served::start(command.args(["api", "--tier", tier, "--sock"]).arg(socket), socket))
 }
 
@@ -88,7 +88,7 @@ fn start<'a>(name: &'static str, binary: &'a Binary, tier: &'static str, folder:
 #[expect(clippy::cast_precision_loss, reason = "far below 2^52 ns")]
 fn nothing() -> f64 {
     let begun = Instant::now();
-    or_stop(Command::new("true").status());
+    or_stop(Command::new("true").env_remove(LIBRARY_PATH).status());
     begun.elapsed().as_nanos() as f64
 }
 

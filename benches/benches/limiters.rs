@@ -109,7 +109,7 @@ fn file(folder: &Path, name: &str, guest: &str, told: &str, device: (&str, Value
 }
 
 fn run(file: &Path) -> Command {
-    let mut command = Command::new(or_stop(Binary::find()).path());
+    let mut command = or_stop(Binary::find()).command();
     command.args(["run", "--config"]).arg(file);
     command
 }

@@ -88,7 +88,7 @@ fn main() {
 }
 
 fn ringfence(binary: &Binary, tier: &str) -> Command {
-    let mut command = Command::new(binary.path());
+    let mut command = binary.command();
     command.args(["run", "net", "--tier", tier, "--net", TAP]);
     command
 }

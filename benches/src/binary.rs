@@ -10,6 +10,9 @@ use std::time::{Duration, Instant};
 /// Names another program than the release build beside the benchmark.
 pub const PROGRAM_VARIABLE: &str = "RINGFENCE";
 
+/// Where the loader looks for libraries first (ld.so(8)).
+pub const LIBRARY_PATH: &str = "LD_LIBRARY_PATH";
+
 /// Why it could not be measured.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -82,6 +85,13 @@ impl Binary {
         }
     }
 
+    /// The program, without what Cargo tells the loader of benchmarks, which makes each start longer.
+    pub fn command(&self) -> Command {
+        let mut command = Command::new(&self.0);
+        command.env_remove(LIBRARY_PATH);
+        command
+    }
+
     /// Its file.
     pub fn path(&self) -> &Path {
         &self.0
@@ -97,7 +107,7 @@ impl Binary {
             path: self.0.clone(),
             arguments: arguments.iter().map(ToString::to_string).collect(),
         };
-        let mut command = Command::new(&self.0);
+        let mut command = self.command();
         command.args(arguments).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
         let start = Instant::now();
         let mut child = command.spawn().map_err(failed)?;

@@ -112,7 +112,7 @@ fn a_file_that_cannot_be_a_disk_leaves_the_one_that_is_there() {
         (folder.join("api"), "neither a file nor a block device"),
         ("/dev/null".into(), "neither a file nor a block device"),
         (folder.join("small"), "it has 1 bytes"),
-        (locked, "another process has locked it"),
+        (locked, "another drive of this machine, has locked it"),
     ] {
         let fault = served.refused("PATCH", "/drives/d", &swap(&path));
         assert!(fault.contains(why), "{}: {fault}", path.display());

@@ -77,7 +77,12 @@ pub struct Work {
 /// [`thread::Error::Spawn`]
 pub fn start(fencing: Fencing, descriptors: Descriptors, work: Work) -> Result<Started, thread::Error> {
     let body = move |unfenced| become_disk(unfenced, descriptors, work);
-    thread::start::<Disk>(format!("rf-disk{}", work.index), fencing, body)
+    thread::start::<Disk>(name(work.index), fencing, body)
+}
+
+/// The thread's name.
+pub fn name(index: u8) -> String {
+    format!("rf-disk{index}")
 }
 
 fn become_disk(

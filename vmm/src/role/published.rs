@@ -13,6 +13,8 @@ pub struct Published {
     subject: &'static str,
     /// Which of its kind.
     which: Option<String>,
+    /// The thread that serves it.
+    thread: String,
     /// What the device counts.
     names: &'static [&'static str],
     values: [AtomicU64; MOST_COUNTS],
@@ -25,11 +27,13 @@ impl Published {
     pub fn new(
         subject: &'static str,
         which: Option<String>,
+        thread: String,
         names: &'static [&'static str],
     ) -> &'static Self {
         Box::leak(Box::new(Self {
             subject,
             which,
+            thread,
             names,
             values: [const { AtomicU64::new(0) }; MOST_COUNTS],
             kicks: AtomicU64::new(0),
@@ -56,6 +60,11 @@ impl Published {
     /// How often the driver broke a queue.
     pub fn broken(&self) -> u64 {
         self.broken.load(Ordering::Relaxed)
+    }
+
+    /// The thread that serves the device.
+    pub fn thread(&self) -> &str {
+        &self.thread
     }
 
     /// As metrics name it: `block_root`.
@@ -94,7 +103,7 @@ mod tests {
 
     #[test]
     fn a_driver_that_breaks_queues_is_told_of_ever_more_seldom() {
-        let published = Published::new("block", Some("d".into()), &["read_count"]);
+        let published = Published::new("block", Some("d".into()), "rf-io".into(), &["read_count"]);
         let told = (1..=1000).filter(|_| published.broke()).count();
         assert_eq!((told, published.broken()), (10, 1000));
         published.publish(&[7, 0, 0, 0, 0, 0, 0]);

@@ -117,7 +117,7 @@ pub enum Error {
     },
     /// Somebody else has it.
     #[error(
-        "the disk {} is in use: another process has locked it{}", path.display(),
+        "the disk {} is in use: another process, or another drive of this machine, has locked it{}", path.display(),
         if *read_only { " to write to it" } else { "; several machines may share a disk that all of them only read" }
     )]
     InUse {

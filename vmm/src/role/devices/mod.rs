@@ -17,7 +17,7 @@ pub use self::balloon::{BalloonConfig, Error as BalloonError, TextError as Ballo
 pub use self::disk::{Disk, DiskConfig, Error as DiskError, Identity as DiskIdentity, TextError};
 pub use self::net::{Error as NetError, Interface, NetConfig, NetTextError};
 pub use self::vsock::{Error as VsockError, TextError as VsockTextError, Vsock, VsockConfig};
-use super::io::{DeviceDescriptors, Kind};
+use super::io::{DeviceDescriptors, Kind, THREAD as IO_THREAD};
 use super::published::Published;
 use crate::devices::virtio::balloon::{Handle, Statistics};
 use crate::devices::virtio::{
@@ -128,7 +128,8 @@ impl Wiring {
         let devices = (0..layout::MAX_VIRTIO)
             .zip(disks_of.chain(interfaces_of).chain(others))
             .map(|(place, (identity, configuration, kind))| {
-                let published = published(&kind, &interface_names);
+                let thread = thread_of(&kind, &disks);
+                let published = published(&kind, &interface_names, thread);
                 Wired::new(Transport::new(identity, configuration), kind, published, place, vm)
             })
             .collect::<Result<Vec<_>, _>>()?;
@@ -178,7 +179,15 @@ impl Wiring {
     }
 }
 
-fn published(kind: &Kind, interfaces: &[String]) -> &'static Published {
+/// The thread that serves a device.
+fn thread_of(kind: &Kind, disks: &[Disk]) -> String {
+    match *kind {
+        Kind::Disk { index, .. } if disks[usize::from(index)].own_thread => super::disk::name(index),
+        _ => IO_THREAD.to_owned(),
+    }
+}
+
+fn published(kind: &Kind, interfaces: &[String], thread: String) -> &'static Published {
     let (subject, which, names) = match kind {
         Kind::Entropy { .. } => ("entropy", None, rng::COUNTS),
         Kind::Balloon { .. } => ("balloon", None, balloon_device::COUNTS),
@@ -190,7 +199,7 @@ fn published(kind: &Kind, interfaces: &[String]) -> &'static Published {
         }
         Kind::Net { index, .. } => ("net", interfaces.get(usize::from(*index)).cloned(), net_device::COUNTS),
     };
-    Published::new(subject, which, names)
+    Published::new(subject, which, thread, names)
 }
 
 /// A timerfd of `CLOCK_MONOTONIC` that does not run.

@@ -35,6 +35,9 @@ use crate::confine::table::Placement;
 use crate::confine::thread::{self, Failure, Started};
 use crate::confine::{Farewell, Fencing, Role, Slot, Unfenced, futex};
 
+/// The thread's name.
+pub const THREAD: &str = "rf-io";
+
 /// The role.
 #[derive(Debug)]
 pub struct Io;
@@ -114,7 +117,7 @@ fn start_as<R: Role>(
     work: Work,
 ) -> Result<Started, thread::Error> {
     let body = move |unfenced| become_io::<R>(unfenced, descriptors, work);
-    thread::start::<R>("rf-io".into(), fencing, body)
+    thread::start::<R>(THREAD.into(), fencing, body)
 }
 
 fn become_io<R: Role>(

@@ -50,7 +50,7 @@ impl Monitor {
             if broken > *told {
                 *told = broken;
                 self.observer.log_about(
-                    "rf-io",
+                    device.thread(),
                     Level::Warn,
                     format_args!(
                         "the driver broke a queue of {} and has to reset it; {broken} times so far",
