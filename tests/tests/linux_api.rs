@@ -53,7 +53,10 @@ mod linux_guest {
             "boot_args": TOLD,
         });
         put(served, "/boot-source", &boot);
-        let drive = json!({ "drive_id": "data", "path_on_host": disk, "is_root_device": false, "is_read_only": true });
+        let drive = json!({
+            "drive_id": "data", "path_on_host": disk, "is_root_device": false, "is_read_only": true,
+            "io_engine": "Async",
+        });
         put(served, "/drives/data", &drive);
         let interface =
             json!({ "iface_id": "eth0", "host_dev_name": "tap0", "guest_mac": "06:00:ac:10:00:02" });

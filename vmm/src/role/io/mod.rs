@@ -217,9 +217,10 @@ impl MutEventSubscriber for Loop {
                 self.look_at_console(ops);
             }
             slot::BELL => {
+                self.serving.hear();
                 // Before this thread stands still, if it is to.
                 self.elsewhere.iter().for_each(Forwarded::look);
-                self.serving.process(slot::BELL, events.event_set(), ops);
+                self.serving.attend(ops);
                 self.look_at_keyboard();
                 self.input.port_ready(ops);
             }

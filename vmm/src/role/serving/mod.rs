@@ -112,18 +112,28 @@ impl Serving {
                 self.look_at_devices(ops);
             }
             slot::BELL => {
-                self.bell.hear();
-                let Self { thread, devices, files, .. } = self;
-                let (thread, files) = (*thread, *files);
-                thread.state.pause_if_wanted(|| look_at_desk(thread, devices, files));
-                look_at_desk(thread, devices, files);
-                self.look_at_devices(ops);
+                self.hear();
+                self.attend(ops);
             }
             number => {
                 let rest = self.devices.iter_mut().find_map(|device| device.event(number, events, ops));
                 self.come_back_to(rest.unwrap_or(Rest::Nothing));
             }
         }
+    }
+
+    /// Hears the bell. Before anything is looked at: whoever rings after that look is heard by another event.
+    pub(super) fn hear(&self) {
+        self.bell.hear();
+    }
+
+    /// Does what the bell may have been rung for.
+    pub(super) fn attend(&mut self, ops: &mut EventOps) {
+        let Self { thread, devices, files, .. } = self;
+        let (thread, files) = (*thread, *files);
+        thread.state.pause_if_wanted(|| look_at_desk(thread, devices, files));
+        look_at_desk(thread, devices, files);
+        self.look_at_devices(ops);
     }
 
     /// What a vCPU waits for, and what a turn has left.
