@@ -30,11 +30,11 @@ pub(super) struct DeviceArgs {
     #[arg(long, value_name = "KIND", default_value = "serial")]
     pub(super) console: ConsoleKind,
     /// Give the guest a memory balloon that it should fill with so many MiB. deflate-on-oom: it may take them back before one of
-    /// its processes dies; statistics: it tells of its memory that often; free-page-reporting: what it does not use is
+    /// its processes dies; statistics=SECONDS: it tells of its memory that often; free-page-reporting: what it does not use is
     /// released, too
     #[arg(
         long,
-        value_name = "MIB[,deflate-on-oom][,statistics=SECONDS][,free-page-reporting]",
+        value_name = "MIB[,OPTION]...",
         value_parser = BalloonConfig::from_text
     )]
     balloon: Option<BalloonConfig>,
