@@ -7,7 +7,9 @@ use super::desk::Desk;
 use super::{PAUSE, RUN};
 use crate::confine::futex;
 
-/// What it asks beside [`PAUSE`], every other time that the thread is to look at its desk meanwhile.
+/// What it adds to [`PAUSE`] each time that the thread is to look at its desk meanwhile: never twice the same number, so that a thread
+/// that has just looked, and goes to sleep on the number from before, finds another. (Two asked for in the time between would come to
+/// the same if this were a bit.) Such a number is even, and [`RUN`] is not.
 const LOOK: u32 = 2;
 
 /// One such thread's part of the shared state.
@@ -29,7 +31,7 @@ impl IoThread {
 /// Whether it stands still. Begins running: it serves what is there before any vCPU runs.
 #[derive(Debug)]
 pub struct IoState {
-    /// [`PAUSE`], that with [`LOOK`], or [`RUN`]; stored by main, and the futex word on which the thread waits.
+    /// [`PAUSE`], that and some [`LOOK`]s, or [`RUN`]; stored by main, and the futex word on which the thread waits.
     request: AtomicU32,
     /// [`PAUSE`] or [`RUN`]; stored by the thread, and the futex word on which main waits.
     place: AtomicU32,
@@ -63,7 +65,7 @@ impl IoState {
     pub fn look_up(&self) {
         if self.request.load(Ordering::SeqCst) != RUN {
             // Only main stores here.
-            self.request.fetch_xor(LOOK, Ordering::SeqCst);
+            self.request.fetch_add(LOOK, Ordering::SeqCst);
             futex::wake_all(&self.request);
         }
     }
@@ -114,5 +116,28 @@ mod tests {
         state.resume();
         thread.join().unwrap();
         assert!(!state.wait_until_paused(Instant::now()));
+    }
+
+    #[test]
+    fn what_is_asked_for_between_a_look_and_the_sleep_after_it_is_looked_at() {
+        let state: &'static IoState = Box::leak(Box::default());
+        state.ask_to_pause();
+        let (looked, looks) = std::sync::mpsc::channel();
+        let mut first = true;
+        let thread = std::thread::spawn(move || {
+            state.pause_if_wanted(|| {
+                looked.send(()).unwrap();
+                if std::mem::take(&mut first) {
+                    // Main is this quick: what it asked for was done by this look, and it asks for something else.
+                    state.look_up();
+                    state.look_up();
+                }
+            });
+        });
+        for _ in 0..2 {
+            looks.recv_timeout(Duration::from_mins(1)).expect("another look");
+        }
+        state.resume();
+        thread.join().unwrap();
     }
 }
