@@ -4,12 +4,13 @@
 use std::io::IoSlice;
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd as _, RawFd};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use rustix::io::Errno;
 use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags};
 
 use super::monitor::Monitor;
+use super::pause::IO_LIMIT;
 use crate::api::machine::{DriveChange, InterfaceChange};
 use crate::api::model::{Drive, NetworkInterface};
 use crate::api::{Fault, Response};
@@ -20,9 +21,6 @@ use crate::role::devices::{Disk, DiskConfig, DiskIdentity};
 use crate::role::policies::main_api::slot;
 use crate::role::shared::IoThread;
 use crate::role::shared::desk::{Change, Contents, End, Failed, Late};
-
-/// How long io may take to finish what it is doing: a request of a disk, which the host's disk may hold up.
-const IO_LIMIT: Duration = Duration::from_secs(5);
 
 /// The disks' files, as far as main knows of them.
 #[derive(Debug)]

@@ -12,7 +12,7 @@ use crate::role::shared::VcpuState;
 /// How long a vCPU may take to leave the guest; it needs one exit.
 const VCPU_LIMIT: Duration = Duration::from_millis(500);
 /// How long a thread of the devices may take to finish what it is doing: a request of a disk, which the host's disk may hold up.
-const IO_LIMIT: Duration = Duration::from_secs(5);
+pub(super) const IO_LIMIT: Duration = Duration::from_secs(5);
 
 impl Monitor {
     /// Brings the guest to a halt until [`Monitor::resume`]: no vCPU executes an instruction, and no device serves anything.

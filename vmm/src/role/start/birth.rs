@@ -43,6 +43,7 @@ impl Birth {
         settings: Settings,
         points: Result<Points, String>,
         api: Option<Api>,
+        started: Moment,
     ) -> Result<Self, Error> {
         signals::block_all();
         signals::know_process();
@@ -53,7 +54,7 @@ impl Birth {
         let signals = prepare("signalfd", signals::ending_signals())?;
         let (begun, record) = Begun::new(settings.fencing, api.is_some());
         let serving = api.map(|api| Serving::start(api, settings.fencing, &bells)).transpose()?;
-        Ok(Self { settings, points, bells, signals, begun, record, serving, started: Moment::now() })
+        Ok(Self { settings, points, bells, signals, begun, record, serving, started })
     }
 
     /// Gives birth to the threads of the machine, and fences this one.
@@ -62,14 +63,14 @@ impl Birth {
         let Wired { vcpus, vm, memory, wiring, console: has_console, shared, quirk, terminal } = wired;
         let console = console::start(fencing, self.bells.of_console(), shared)?;
         let mut devices = wiring.descriptors();
-        let disks = Disk::take(&mut devices, shared, self.serving.is_some())?;
+        let disks = Disk::take(&mut devices, memory, shared, self.serving.is_some())?;
         let elsewhere = disks.iter().map(Disk::elsewhere).collect();
         let work = io_role::Work { terminal, shared, memory, devices, elsewhere };
         let main_socket = self.serving.as_ref().map(|serving| serving.main_socket.as_raw_fd());
         let io = io_role::start(fencing, self.bells.of_io(has_console, main_socket, wiring.timer()), work)?;
         let mut threads = vec![io, console];
         for disk in &disks {
-            threads.extend(disk.start(fencing, &self.bells, memory, shared)?);
+            threads.push(disk.start(fencing, &self.bells)?);
         }
         for (index, vcpu) in vcpus.iter().enumerate() {
             threads.push(vcpu::start(index, fencing, self.bells.of_vcpu(vcpu.as_raw_fd()), vm, shared)?);

@@ -19,8 +19,10 @@ use crate::role::shared::Shared;
 /// Such a disk, and what its thread is reached by, in main's first table.
 #[derive(Debug)]
 pub(super) struct Disk {
-    index: u8,
-    device: DeviceDescriptors,
+    work: Work,
+    file: RawFd,
+    queue: RawFd,
+    interrupt: RawFd,
     bell: EventFd,
     timer: OwnedFd,
     /// The ends of main and of the thread, where there is an API.
@@ -31,55 +33,48 @@ impl Disk {
     /// Takes those disks out of the devices, of which the others are io's.
     pub(super) fn take(
         devices: &mut Vec<DeviceDescriptors>,
-        shared: &Shared,
+        memory: &'static GuestMemoryMmap,
+        shared: &'static Shared,
         with_api: bool,
     ) -> Result<Vec<Self>, Error> {
-        let own = |device: &DeviceDescriptors| match device.kind {
-            Kind::Disk { index, .. } => shared.thread_of_disk(index).map(|_| index),
-            _ => None,
-        };
-        let disks: Vec<_> =
-            devices.iter().filter_map(|device| Some((own(device)?, device.clone()))).collect();
-        devices.retain(|device| own(device).is_none());
-        let disk = |(index, device)| {
-            let sockets = with_api.then(|| prepare("socketpair", sockets())).transpose()?;
-            Ok(Self { index, device, bell: bell(libc::EFD_NONBLOCK)?, timer: timer()?, sockets })
-        };
-        disks.into_iter().map(disk).collect()
+        let mut disks = Vec::new();
+        for device in std::mem::take(devices) {
+            let DeviceDescriptors { transport, kind, ref queues, interrupt, published } = device;
+            if let Kind::Disk { index, file, properties, limits } = kind
+                && let Some(thread) = shared.thread_of_disk(index)
+                && let &[queue] = &queues[..]
+            {
+                let work = Work { index, thread, memory, transport, properties, limits, published };
+                let sockets = with_api.then(|| prepare("socketpair", sockets())).transpose()?;
+                let (bell, timer) = (bell(libc::EFD_NONBLOCK)?, timer()?);
+                disks.push(Self { work, file, queue, interrupt, bell, timer, sockets });
+            } else {
+                devices.push(device);
+            }
+        }
+        Ok(disks)
     }
 
     /// How io rings the thread.
     pub(super) fn elsewhere(&self) -> Elsewhere {
-        Elsewhere { index: self.index, transport: self.device.transport, bell: self.bell.as_raw_fd() }
+        let Work { index, transport, .. } = self.work;
+        Elsewhere { index, transport, bell: self.bell.as_raw_fd() }
     }
 
     /// By which main sends the thread files, and which of the disks it is.
     pub(super) fn socket(&self) -> Option<(u8, RawFd)> {
-        self.sockets.as_ref().map(|(main, _)| (self.index, main.as_raw_fd()))
+        self.sockets.as_ref().map(|(main, _)| (self.work.index, main.as_raw_fd()))
     }
 
     /// Gives birth to the thread.
-    pub(super) fn start(
-        &self,
-        fencing: Fencing,
-        bells: &Bells,
-        memory: &'static GuestMemoryMmap,
-        shared: &'static Shared,
-    ) -> Result<Option<Started>, Error> {
-        let DeviceDescriptors { transport, kind, ref queues, interrupt, published } = self.device;
-        let (Kind::Disk { index, file, properties, limits }, Some(thread), &[queue]) =
-            (kind, shared.thread_of_disk(self.index), &queues[..])
-        else {
-            return Ok(None);
-        };
+    pub(super) fn start(&self, fencing: Fencing, bells: &Bells) -> Result<Started, Error> {
         let serving = serving::Descriptors {
             bell: self.bell.as_raw_fd(),
             main_bell: bells.main.as_raw_fd(),
             main_socket: self.sockets.as_ref().map(|(_, thread)| thread.as_raw_fd()),
             timer: Some(self.timer.as_raw_fd()),
         };
-        let descriptors = disk::Descriptors { serving, file, queue, interrupt };
-        let work = Work { index, thread, memory, transport, properties, limits, published };
-        Ok(Some(disk::start(fencing, descriptors, work)?))
+        let &Self { work, file, queue, interrupt, .. } = self;
+        Ok(disk::start(fencing, disk::Descriptors { serving, file, queue, interrupt }, work)?)
     }
 }

@@ -113,8 +113,7 @@ pub fn run(config: &Config, devices: Devices, settings: Settings, api: Option<Ap
     let points = look_up_points(settings.count_calls);
     // Signals still do what they usually do: reading a large kernel can be interrupted.
     let machine = Machine::build(config)?;
-    let mut birth = Birth::begin(settings, points, api)?;
-    birth.started = started;
+    let birth = Birth::begin(settings, points, api, started)?;
     let result =
         Wired::new(machine, devices, &birth).and_then(|wired| birth.start(wired)).map(Monitor::attend);
     // Before the first message, which expects a terminal in its usual mode.
@@ -130,7 +129,7 @@ pub fn run(config: &Config, devices: Devices, settings: Settings, api: Option<Ap
 pub fn serve(api: Api, settings: Settings, plan: Plan<'_>) -> Result<Ended, Error> {
     confine::reserve::use_heap_alone();
     let points = look_up_points(settings.count_calls);
-    let birth = Birth::begin(settings, points, Some(api))?;
+    let birth = Birth::begin(settings, points, Some(api), Moment::now())?;
     let result = birth.serve(plan);
     terminal::restore();
     result
