@@ -1,18 +1,18 @@
 //! What the API takes: from the start of the process to an answer, a request of an idle process, and memory with a disk.
 
-use std::fmt::Display;
 use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
 use criterion::{Criterion, SamplingMode};
-use guest_images::bare;
 use ringfence_benches::binary::{Binary, LIBRARY_PATH};
 use ringfence_benches::client::Served;
 use ringfence_benches::contest::{Contest, Contestant};
+use ringfence_benches::machine;
+use ringfence_benches::or_stop;
 use ringfence_benches::process::{self, Footprint};
 use ringfence_benches::report::Report;
-use ringfence_benches::table::{NANOSECONDS, Table};
+use ringfence_benches::table::{MICROSECONDS, MILLISECONDS, Table};
 
 /// Requests of a block.
 const REQUESTS: u32 = 100;
@@ -46,18 +46,13 @@ fn main() {
         ],
         REQUESTS.into(),
     );
-    for (name, mut contest) in [("start", starts), ("request", requests)] {
+    for (name, unit, mut contest) in [("start", MILLISECONDS, starts), ("request", MICROSECONDS, requests)] {
         let mut group = criterion.benchmark_group(name);
         group.sampling_mode(SamplingMode::Flat).sample_size(20).measurement_time(Duration::from_secs(2));
         contest.run(&mut group);
         group.finish();
         for outcome in contest.results() {
-            table.row(vec![
-                outcome.name.to_owned(),
-                NANOSECONDS.time(outcome.time.median),
-                NANOSECONDS.difference(outcome.difference.median),
-                NANOSECONDS.interval(&outcome.difference),
-            ]);
+            table.row(outcome.row(vec![outcome.name.to_owned()], unit));
         }
     }
     criterion.final_summary();
@@ -106,9 +101,8 @@ fn request(name: &'static str, binary: &Binary, tier: &str, socket: &Path) -> Co
 }
 
 fn holdings(binary: &Binary, folder: &Path) -> Table {
-    let [socket, kernel, disk] = ["machine", "spin.elf", "disk.img"].map(|name| folder.join(name));
-    let guest = or_stop(bare::find("spin").ok_or("the guest `spin` is not among the embedded ones"));
-    or_stop(std::fs::write(&kernel, guest.image));
+    let [socket, disk] = ["machine", "disk.img"].map(|name| folder.join(name));
+    let kernel = or_stop(machine::guest_file(folder, "spin"));
     or_stop(std::fs::write(&disk, vec![0; 1 << 20]));
     let mut served = serving(binary, "filter", &socket);
     let boot = serde_json::json!({ "kernel_image_path": kernel, "boot_args": "" });
@@ -130,12 +124,4 @@ fn expect(served: &mut Served, method: &str, path: &str, body: &str, expected: u
     if status != expected {
         or_stop::<(), _>(Err(format!("{method} {path} {body} was answered by {status}")));
     }
-}
-
-/// A benchmark that cannot measure has nothing to go on with.
-fn or_stop<T, E: Display>(result: Result<T, E>) -> T {
-    result.unwrap_or_else(|error| {
-        eprintln!("api: {error}");
-        std::process::exit(1)
-    })
 }

@@ -1,13 +1,13 @@
 //! Whether a disk's requests should go another way than one call after the other: what each way costs a request, and how long other
 //! devices wait meanwhile.
 
-use std::fmt::Display;
 use std::io;
 use std::time::{Duration, Instant};
 
 use criterion::{Criterion, SamplingMode};
 use ringfence_benches::contest::{Contest, Contestant};
 use ringfence_benches::neighbour::{self, Beside};
+use ringfence_benches::or_stop;
 use ringfence_benches::report::Report;
 use ringfence_benches::requests::{self, Access, Disk};
 use ringfence_benches::ring::Ring;
@@ -69,13 +69,7 @@ fn add_requests(criterion: &mut Criterion, report: &mut Report, has_rings: bool)
         let mut contest = ways(&disk, access, count, has_rings);
         measure(criterion, name, &mut contest);
         for outcome in contest.results() {
-            table.row(vec![
-                name.to_owned(),
-                outcome.name.to_owned(),
-                NANOSECONDS.time(outcome.time.median),
-                NANOSECONDS.difference(outcome.difference.median),
-                NANOSECONDS.interval(&outcome.difference),
-            ]);
+            table.row(outcome.row(vec![name.to_owned(), outcome.name.to_owned()], NANOSECONDS));
         }
     }
     report.add(table);
@@ -121,12 +115,7 @@ fn add_neighbours(criterion: &mut Criterion, report: &mut Report, disk: &Disk, h
     measure(criterion, "answer beside a flushing disk", &mut contest);
     let mut table = Table::new(&["a flushing disk on", "an answer", "over nothing", "99 % interval"]);
     for outcome in contest.results() {
-        table.row(vec![
-            outcome.name.to_owned(),
-            NANOSECONDS.time(outcome.time.median),
-            NANOSECONDS.difference(outcome.difference.median),
-            NANOSECONDS.interval(&outcome.difference),
-        ]);
+        table.row(outcome.row(vec![outcome.name.to_owned()], NANOSECONDS));
     }
     report.add(table);
     let rounds = contest.rounds();
@@ -149,12 +138,4 @@ fn measure(criterion: &mut Criterion, name: &str, contest: &mut Contest<'_>) {
 #[expect(clippy::cast_precision_loss, reason = "a block takes far less than 2^52 ns")]
 fn nanoseconds(duration: Duration) -> f64 {
     duration.as_nanos() as f64
-}
-
-/// A benchmark that cannot measure has nothing to go on with.
-fn or_stop<T, E: Display>(result: Result<T, E>) -> T {
-    result.unwrap_or_else(|error| {
-        eprintln!("asynchronous: {error}");
-        std::process::exit(1)
-    })
 }

@@ -154,14 +154,7 @@ fn report(programs: &[(&'static str, Program)], contest: &Contest<'_>) -> Report
             let is_cached = cached_calls(program.instructions(), Arch::X86_64).contains(&number);
             [executed.to_string(), if is_cached { "yes" } else { "no" }.to_owned()]
         });
-        table.row(vec![
-            outcome.name.to_owned(),
-            way,
-            cached,
-            NANOSECONDS.time(outcome.time.median),
-            NANOSECONDS.difference(outcome.difference.median),
-            NANOSECONDS.interval(&outcome.difference),
-        ]);
+        table.row(outcome.row(vec![outcome.name.to_owned(), way, cached], NANOSECONDS));
     }
     let mut report = Report::new("cache_model");
     report.add(table);

@@ -1,14 +1,13 @@
 //! What a disk does: a guest that drives its queue at the processor's own speed, under this monitor and under QEMU's microvm.
 
-use std::fmt::Display;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use criterion::{Criterion, SamplingMode};
-use guest_images::bare;
 use ringfence_benches::contest::{Contest, Contestant};
 use ringfence_benches::machine;
+use ringfence_benches::or_stop;
 use ringfence_benches::qemu;
 use ringfence_benches::report::Report;
 use ringfence_benches::table::{NANOSECONDS, Table};
@@ -44,13 +43,7 @@ fn main() {
         contest.run(&mut group);
         group.finish();
         for outcome in contest.results() {
-            table.row(vec![
-                name.to_owned(),
-                outcome.name.to_owned(),
-                NANOSECONDS.time(outcome.time.median),
-                NANOSECONDS.difference(outcome.difference.median),
-                NANOSECONDS.interval(&outcome.difference),
-            ]);
+            table.row(outcome.row(vec![name.to_owned(), outcome.name.to_owned()], NANOSECONDS));
         }
         rounds = contest.rounds();
     }
@@ -75,9 +68,7 @@ struct Files {
 
 impl Files {
     fn make(folder: &TempDir) -> Result<Self, Box<dyn std::error::Error>> {
-        let kernel = folder.path().join("disk.elf");
-        let guest = bare::find("disk").ok_or("the guest `disk` is not among the embedded ones")?;
-        std::fs::write(&kernel, guest.image)?;
+        let kernel = machine::guest_file(folder.path(), "disk")?;
         let disk = folder.path().join("disk.img");
         File::create(&disk)?.set_len(DISK_BYTES)?;
         // No holes, and all of it in the page cache.
@@ -145,12 +136,4 @@ fn drive(disk: &Path) -> String {
 fn time(command: &mut Command, requests: u64) -> f64 {
     let time = or_stop(machine::time_between(command, "disk: begin", "disk: end"));
     time.as_nanos() as f64 / requests as f64
-}
-
-/// A benchmark that cannot measure has nothing to go on with.
-fn or_stop<T, E: Display>(result: Result<T, E>) -> T {
-    result.unwrap_or_else(|error| {
-        eprintln!("disk: {error}");
-        std::process::exit(1)
-    })
 }

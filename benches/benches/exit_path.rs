@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use criterion::{Criterion, SamplingMode};
 use ringfence_benches::contest::{Contest, Contestant};
+use ringfence_benches::or_stop;
 use ringfence_benches::peer;
 use ringfence_benches::report::Report;
 use ringfence_benches::table::{NANOSECONDS, Table};
@@ -93,14 +94,14 @@ fn add_results(report: &mut Report, path: &Path, variants: &[Variant], contest: 
     let kvm_run = variant::kvm_run();
     let number = |count: Option<usize>| count.map_or_else(|| "none".to_owned(), |count| count.to_string());
     for (variant, outcome) in variants.iter().zip(contest.results()) {
-        table.row(vec![
-            outcome.name.to_owned(),
-            number(variant.length()),
-            number(or_stop(variant.executed(&kvm_run))),
-            NANOSECONDS.time(outcome.time.median),
-            NANOSECONDS.difference(outcome.difference.median),
-            NANOSECONDS.interval(&outcome.difference),
-        ]);
+        table.row(outcome.row(
+            vec![
+                outcome.name.to_owned(),
+                number(variant.length()),
+                number(or_stop(variant.executed(&kvm_run))),
+            ],
+            NANOSECONDS,
+        ));
     }
     report.add(table);
     let (rounds, calls) = (contest.rounds(), path.calls_per_block);
@@ -110,12 +111,4 @@ fn add_results(report: &mut Report, path: &Path, variants: &[Variant], contest: 
 #[expect(clippy::cast_precision_loss, reason = "a block takes far less than 2^52 ns")]
 fn nanoseconds(duration: Duration) -> f64 {
     duration.as_nanos() as f64
-}
-
-/// A benchmark that cannot measure has nothing to go on with.
-fn or_stop<T, E: std::error::Error>(result: Result<T, E>) -> T {
-    result.unwrap_or_else(|error| {
-        eprintln!("exit_path: {error}");
-        std::process::exit(1)
-    })
 }

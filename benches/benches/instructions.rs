@@ -2,13 +2,13 @@
 //!
 //! Only programs that were proved to decide as their policy does are counted.
 
-use std::fmt::Display;
 use std::hint::black_box;
 use std::time::Instant;
 
 use ringfence_benches::build_script::BuildScript;
 use ringfence_benches::compilers::{Compiler, Outcome, outcomes};
 use ringfence_benches::libseccomp::{self, Libseccomp};
+use ringfence_benches::or_stop;
 use ringfence_benches::policies::{self, Named};
 use ringfence_benches::report::Report;
 use ringfence_benches::statistics::median;
@@ -120,12 +120,4 @@ fn nanoseconds(mut work: impl FnMut()) -> f64 {
         })
         .collect();
     median(&times).unwrap_or_default()
-}
-
-/// A benchmark that cannot measure has nothing to go on with.
-fn or_stop<T, E: Display>(result: Result<T, E>) -> T {
-    result.unwrap_or_else(|error| {
-        eprintln!("instructions: {error}");
-        std::process::exit(1)
-    })
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use criterion::{Criterion, SamplingMode};
 use ringfence_benches::contest::{Contest, Contestant};
 use ringfence_benches::io::{self, IoThread, Kind, READ_BYTES};
+use ringfence_benches::or_stop;
 use ringfence_benches::report::Report;
 use ringfence_benches::table::{NANOSECONDS, Table};
 use ringfence_benches::variant::Variant;
@@ -77,14 +78,14 @@ fn add_results(report: &mut Report, (name, kind): (&str, Kind), variants: &[Vari
     let mut table = Table::new(&[name, "program", "executed", "a call", "over no filter", "99 % interval"]);
     let number = |count: Option<usize>| count.map_or_else(|| "none".to_owned(), |count| count.to_string());
     for (variant, outcome) in variants.iter().zip(contest.results()) {
-        table.row(vec![
-            outcome.name.to_owned(),
-            number(variant.length()),
-            number(or_stop(variant.executed(&kind.call()))),
-            NANOSECONDS.time(outcome.time.median),
-            NANOSECONDS.difference(outcome.difference.median),
-            NANOSECONDS.interval(&outcome.difference),
-        ]);
+        table.row(outcome.row(
+            vec![
+                outcome.name.to_owned(),
+                number(variant.length()),
+                number(or_stop(variant.executed(&kind.call()))),
+            ],
+            NANOSECONDS,
+        ));
     }
     report.add(table);
     let rounds = contest.rounds();
@@ -96,12 +97,4 @@ fn add_results(report: &mut Report, (name, kind): (&str, Kind), variants: &[Vari
 #[expect(clippy::cast_precision_loss, reason = "a block takes far less than 2^52 ns")]
 fn nanoseconds(duration: Duration) -> f64 {
     duration.as_nanos() as f64
-}
-
-/// A benchmark that cannot measure has nothing to go on with.
-fn or_stop<T, E: std::error::Error>(result: Result<T, E>) -> T {
-    result.unwrap_or_else(|error| {
-        eprintln!("io_calls: {error}");
-        std::process::exit(1)
-    })
 }

@@ -1,14 +1,13 @@
 //! Whether rate limiters keep their numbers by the wall clock: what is limited takes as long as its buckets say.
 
-use std::fmt::Display;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-use guest_images::bare;
 use ringfence_benches::binary::Binary;
 use ringfence_benches::machine::{self, Machine};
 use ringfence_benches::network::{self, Echo};
+use ringfence_benches::or_stop;
 use ringfence_benches::report::Report;
 use ringfence_benches::statistics::bootstrap_median;
 use ringfence_benches::table::{MILLISECONDS, Table};
@@ -93,12 +92,8 @@ impl Bucket {
 }
 
 /// A machine's configuration as a file.
-fn file(folder: &Path, name: &str, guest: &str, told: &str, device: (&str, Value)) -> PathBuf {
-    let (kernel, path) = (folder.join(format!("{guest}.elf")), folder.join(name));
-    let image = or_stop(
-        bare::find(guest).ok_or_else(|| format!("the guest `{guest}` is not among the embedded ones")),
-    );
-    or_stop(std::fs::write(&kernel, image.image));
+fn file(folder: &Path, name: &str, guest: &'static str, told: &str, device: (&str, Value)) -> PathBuf {
+    let (kernel, path) = (or_stop(machine::guest_file(folder, guest)), folder.join(name));
     let (kind, device) = device;
     let machine = json!({
         "boot-source": { "kernel_image_path": kernel, "boot_args": told },
@@ -155,12 +150,4 @@ fn net_cases(folder: &Path) -> Vec<Case> {
         case("bytes to the guest, 2.5 MiB a second", to, "bandwidth", FRAME_BYTES, 1000, 1000 * FRAME),
         case("bytes from the guest, 2.5 MiB a second", from, "bandwidth", FRAME_BYTES, 1000, 1000 * FRAME),
     ]
-}
-
-/// A benchmark that cannot measure has nothing to go on with.
-fn or_stop<T, E: Display>(result: Result<T, E>) -> T {
-    result.unwrap_or_else(|error| {
-        eprintln!("limiters: {error}");
-        std::process::exit(1)
-    })
 }

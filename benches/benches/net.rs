@@ -1,16 +1,15 @@
 //! What a network interface does: datagrams from the host to a guest that sends them back, under this monitor and under QEMU's
 //! microvm.
 
-use std::fmt::Display;
 use std::path::Path;
 use std::process::Command;
 
 use criterion::{Criterion, SamplingMode};
-use guest_images::bare;
 use ringfence_benches::binary::Binary;
 use ringfence_benches::contest::{Contest, Contestant};
-use ringfence_benches::machine::Machine;
+use ringfence_benches::machine::{self, Machine};
 use ringfence_benches::network::{self, Echo};
+use ringfence_benches::or_stop;
 use ringfence_benches::qemu;
 use ringfence_benches::report::Report;
 use ringfence_benches::table::{NANOSECONDS, Table};
@@ -36,9 +35,7 @@ const WARM_UP: u32 = 20;
 fn main() {
     or_stop(network::enter_namespace());
     let folder = or_stop(tempfile::tempdir());
-    let kernel = folder.path().join("net.elf");
-    let guest = or_stop(bare::find("net").ok_or("the guest `net` is not among the embedded ones"));
-    or_stop(std::fs::write(&kernel, guest.image));
+    let kernel = or_stop(machine::guest_file(folder.path(), "net"));
     let binary = or_stop(Binary::find());
 
     let mut criterion = Criterion::default().configure_from_args();
@@ -65,13 +62,7 @@ fn main() {
         contest.run(&mut group);
         group.finish();
         for outcome in contest.results() {
-            table.row(vec![
-                name.to_owned(),
-                outcome.name.to_owned(),
-                NANOSECONDS.time(outcome.time.median),
-                NANOSECONDS.difference(outcome.difference.median),
-                NANOSECONDS.interval(&outcome.difference),
-            ]);
+            table.row(outcome.row(vec![name.to_owned(), outcome.name.to_owned()], NANOSECONDS));
         }
         rounds = contest.rounds();
     }
@@ -109,12 +100,4 @@ fn time(command: &mut Command, bytes: usize, window: u32, count: u32) -> f64 {
     // Each end hears the other's hardware address before anything is measured.
     or_stop(echo.exchange(bytes, 1, WARM_UP));
     or_stop(echo.exchange(bytes, window, count)).as_nanos() as f64 / f64::from(count)
-}
-
-/// A benchmark that cannot measure has nothing to go on with.
-fn or_stop<T, E: Display>(result: Result<T, E>) -> T {
-    result.unwrap_or_else(|error| {
-        eprintln!("net: {error}");
-        std::process::exit(1)
-    })
 }

@@ -1,11 +1,11 @@
 //! How long the monitor takes from the start of its process to its guest's first byte, and what it holds then.
 
-use std::fmt::Display;
 use std::time::Duration;
 
 use criterion::{Criterion, SamplingMode};
 use ringfence_benches::binary::{self, Binary};
 use ringfence_benches::contest::{Contest, Contestant};
+use ringfence_benches::or_stop;
 use ringfence_benches::process::{self, Footprint};
 use ringfence_benches::report::Report;
 use ringfence_benches::table::{MILLISECONDS, Table};
@@ -61,12 +61,7 @@ fn nanoseconds_to_first_byte(binary: &Binary, arguments: &[&str]) -> Result<f64,
 fn add_times(report: &mut Report, contest: &Contest<'_>) {
     let mut table = Table::new(&["start to first byte", "median", "over no filter", "99 % interval"]);
     for outcome in contest.results() {
-        table.row(vec![
-            outcome.name.to_owned(),
-            MILLISECONDS.time(outcome.time.median),
-            MILLISECONDS.difference(outcome.difference.median),
-            MILLISECONDS.interval(&outcome.difference),
-        ]);
+        table.row(outcome.row(vec![outcome.name.to_owned()], MILLISECONDS));
     }
     report.add(table);
     report.add(format_args!("{} rounds, one start of each variant in every round.", contest.rounds()));
@@ -87,12 +82,4 @@ fn add_holdings(report: &mut Report, binary: &Binary) {
         table.row(vec![thread.name, thread.descriptors.to_string()]);
     }
     report.add(table);
-}
-
-/// A benchmark that cannot measure has nothing to go on with.
-fn or_stop<T, E: Display>(result: Result<T, E>) -> T {
-    result.unwrap_or_else(|error| {
-        eprintln!("start: {error}");
-        std::process::exit(1)
-    })
 }

@@ -10,6 +10,7 @@ use criterion::measurement::WallTime;
 use criterion::{BenchmarkGroup, BenchmarkId};
 
 use crate::statistics::{Estimate, bootstrap_median, median, paired_differences};
+use crate::table::Unit;
 
 /// Seed of the order of blocks and of the bootstrap: the same order in each run, as random as any.
 const SEED: u64 = 0x7269_6e67;
@@ -105,6 +106,19 @@ pub struct Outcome {
     pub difference: Estimate,
     /// Median of the baseline.
     pub baseline: f64,
+}
+
+impl Outcome {
+    /// A row of a table: these cells, the time, the difference from the first, and its interval.
+    pub fn row(&self, mut cells: Vec<String>, unit: Unit) -> Vec<String> {
+        let difference = &self.difference;
+        cells.extend([
+            unit.time(self.time.median),
+            unit.difference(difference.median),
+            unit.interval(difference),
+        ]);
+        cells
+    }
 }
 
 #[cfg(test)]

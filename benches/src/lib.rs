@@ -25,3 +25,13 @@ pub mod statistics;
 pub mod table;
 pub mod variant;
 pub mod vcpu;
+
+use std::fmt::Display;
+
+/// A benchmark that cannot measure has nothing to go on with: it says why, and ends.
+pub fn or_stop<T, E: Display>(result: Result<T, E>) -> T {
+    result.unwrap_or_else(|error| {
+        eprintln!("cannot measure: {error}");
+        std::process::exit(1)
+    })
+}

@@ -2,8 +2,11 @@
 #![forbid(unsafe_code)]
 
 use std::io::{self, BufRead as _, BufReader, Lines};
+use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Stdio};
 use std::time::{Duration, Instant};
+
+use guest_images::bare;
 
 /// Why it could not be measured.
 #[derive(Debug, thiserror::Error)]
@@ -16,6 +19,17 @@ pub enum Error {
         /// The system's reason.
         source: io::Error,
     },
+    /// There is no such guest.
+    #[error("the guest `{0}` is not among the embedded ones")]
+    NoGuest(&'static str),
+    /// The guest could not be written to a file.
+    #[error("cannot write the guest to {}: {source}", path.display())]
+    Guest {
+        /// The file.
+        path: PathBuf,
+        /// The system's reason.
+        source: io::Error,
+    },
     /// It ended without the lines.
     #[error("the guest did not say `{line}`; try by hand: {command}")]
     Silent {
@@ -24,6 +38,19 @@ pub enum Error {
         /// The command.
         command: String,
     },
+}
+
+/// Writes an embedded guest to a file in this folder.
+///
+/// # Errors
+/// [`Error::NoGuest`], [`Error::Guest`]
+pub fn guest_file(folder: &Path, name: &'static str) -> Result<PathBuf, Error> {
+    let guest = bare::find(name).ok_or(Error::NoGuest(name))?;
+    let path = folder.join(name).with_extension("elf");
+    match std::fs::write(&path, guest.image) {
+        Ok(()) => Ok(path),
+        Err(source) => Err(Error::Guest { path, source }),
+    }
 }
 
 /// A monitor and its guest. The process is ended when this is dropped.

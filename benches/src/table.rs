@@ -16,6 +16,8 @@ pub struct Unit {
 
 /// Nanoseconds.
 pub const NANOSECONDS: Unit = Unit { symbol: "ns", nanoseconds: 1.0 };
+/// Microseconds.
+pub const MICROSECONDS: Unit = Unit { symbol: "us", nanoseconds: 1e3 };
 /// Milliseconds.
 pub const MILLISECONDS: Unit = Unit { symbol: "ms", nanoseconds: 1e6 };
 
