@@ -10,7 +10,7 @@ mod linux_guest {
     use std::process::Command;
 
     use ringfence_tests::api::{self, Served};
-    use ringfence_tests::linux::{TOLD, image, kernel_of_this_host};
+    use ringfence_tests::linux::{image, kernel_of_this_host};
     use ringfence_tests::{network, procfs, wait};
     use serde_json::{Value, json};
 
@@ -50,7 +50,7 @@ mod linux_guest {
         let boot = json!({
             "kernel_image_path": image(kernel_of_this_host()),
             "initrd_path": image("initrd.cpio"),
-            "boot_args": TOLD,
+            "boot_args": "console=hvc0 quiet reboot=k panic=-1",
         });
         put(served, "/boot-source", &boot);
         let drive = json!({
@@ -63,6 +63,7 @@ mod linux_guest {
         put(served, "/network-interfaces/eth0", &interface);
         put(served, "/vsock", &json!({ "guest_cid": 52, "uds_path": served.folder().join("v") }));
         put(served, "/entropy", &json!({}));
+        put(served, "/console", &json!({ "kind": "virtio" }));
         let balloon = json!({ "amount_mib": 0, "deflate_on_oom": true, "stats_polling_interval_s": 1 });
         put(served, "/balloon", &balloon);
     }
@@ -156,7 +157,7 @@ mod linux_guest {
             assert!(unheld.is_empty(), "not under one filter, or the console not in strict mode: {unheld:?}");
 
             served.run.say("devices\n");
-            let all = "LNRO0005:00 LNRO0005:01 LNRO0005:02 LNRO0005:03 LNRO0005:04";
+            let all = "LNRO0005:00 LNRO0005:01 LNRO0005:02 LNRO0005:03 LNRO0005:04 LNRO0005:05";
             served.run.wait_for(&format!("ringfence-guest: devices: {all}\r\n"));
             served.run.say("random\n");
             served.run.wait_for("ringfence-guest: random: from virtio_rng");

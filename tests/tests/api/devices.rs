@@ -69,3 +69,18 @@ fn a_socket_device_is_looked_at_when_it_is_named_and_made_when_the_machine_start
     served.start();
     assert!(path.exists());
 }
+
+#[test]
+fn a_console_device_hears_what_is_typed_and_is_named_where_it_was_asked_for() {
+    let mut served = api::serve::<&str>([]);
+    assert_eq!(served.get("/vm/config").get("console"), None, "clients of Firecracker's do not know it");
+    let unknown = served.refused("PUT", "/console", r#"{"kind":"usb"}"#);
+    assert!(unknown.contains("expected `serial` or `virtio`"), "{unknown}");
+    served.done("PUT", "/console", r#"{"kind":"virtio"}"#);
+    assert_eq!(served.get("/vm/config")["console"], json!({ "kind": "virtio" }));
+    served.boot(image("console"), "");
+    served.start();
+    served.run.wait_for("console: say something\n");
+    served.run.say("something\n");
+    served.run.wait_for("you said: something\n");
+}

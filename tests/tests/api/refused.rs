@@ -44,6 +44,7 @@ fn order_matters_before_and_after_the_start() {
         ("/boot-source", r#"{"kernel_image_path":"x"}"#),
         ("/drives/d", r#"{"drive_id":"d","path_on_host":"x","is_root_device":false}"#),
         ("/entropy", "{}"),
+        ("/console", r#"{"kind":"virtio"}"#),
         ("/actions", START),
     ] {
         let fault = served.refused("PUT", path, body);

@@ -1,7 +1,7 @@
 //! A machine as the API sees it: what was configured, its state, and what may be asked in which state.
 
 use super::model::{
-    ActionType, Balloon, BootSource, Configuration, Drive, DriveUpdate, Entropy, FirecrackerVersion,
+    ActionType, Balloon, BootSource, Configuration, Console, Drive, DriveUpdate, Entropy, FirecrackerVersion,
     InstanceInfo, Logger, MachineConfig, Metrics, NetworkInterface, NetworkInterfaceUpdate, RateLimiter,
     Serial, VmState, Vsock,
 };
@@ -113,6 +113,7 @@ pub struct Machine {
     entropy: Option<Entropy>,
     balloon: Option<Balloon>,
     vsock: Option<Vsock>,
+    console: Option<Console>,
 }
 
 /// When a request may be made.
@@ -137,6 +138,7 @@ fn when(request: &Request) -> When {
         | Request::PutNetworkInterface(_)
         | Request::PutEntropy(_)
         | Request::PutVsock(_)
+        | Request::PutConsole(_)
         | Request::PutLogger(_)
         | Request::PutMetrics(_)
         | Request::PutSerial(_)
@@ -167,6 +169,7 @@ impl Machine {
             entropy: None,
             balloon: None,
             vsock: None,
+            console: None,
         }
     }
 
@@ -180,6 +183,7 @@ impl Machine {
             entropy,
             balloon,
             vsock,
+            console,
             // The command line's to set up.
             logger: _,
             metrics: _,
@@ -199,6 +203,7 @@ impl Machine {
             entropy,
             balloon,
             vsock,
+            console,
             ..Self::new(id)
         }
     }
@@ -247,6 +252,10 @@ impl Machine {
             Request::PutMetrics(metrics) => Order::Metrics(metrics),
             Request::PutEntropy(entropy) => {
                 self.entropy = Some(entropy);
+                Order::Answer(Response::DONE)
+            }
+            Request::PutConsole(console) => {
+                self.console = Some(console);
                 Order::Answer(Response::DONE)
             }
             Request::PutBalloon(balloon) => {
@@ -299,7 +308,7 @@ impl Machine {
 
     /// What there is, also before it is whole.
     fn configuration_answer(&self) -> Response {
-        Response::json(&serde_json::json!({
+        let mut members = serde_json::json!({
             "boot-source": self.boot_source,
             "machine-config": self.config,
             "drives": self.drives,
@@ -307,7 +316,12 @@ impl Machine {
             "entropy": self.entropy,
             "balloon": self.balloon,
             "vsock": self.vsock,
-        }))
+        });
+        // Clients of Firecracker's do not know it.
+        if let Some(console) = self.console {
+            members["console"] = serde_json::json!(console);
+        }
+        Response::json(&members)
     }
 
     fn configuration(&self) -> Result<Configuration, Fault> {
@@ -321,6 +335,7 @@ impl Machine {
             entropy: self.entropy.clone(),
             balloon: self.balloon,
             vsock: self.vsock.clone(),
+            console: self.console,
             ..Configuration::of(boot_source)
         })
     }
@@ -574,6 +589,7 @@ mod tests {
             (r#"PATCH /balloon/statistics {"stats_polling_interval_s":2}"#, [false, true, true]),
             (r#"PUT /vsock {"guest_cid":3,"uds_path":"v"}"#, [true, false, false]),
             ("PUT /entropy {}", [true, false, false]),
+            (r#"PUT /console {"kind":"virtio"}"#, [true, false, false]),
             (r#"PUT /actions {"action_type":"InstanceStart"}"#, [true, false, false]),
             (r#"PUT /actions {"action_type":"SendCtrlAltDel"}"#, [false, true, true]),
             (r#"PUT /actions {"action_type":"FlushMetrics"}"#, [false, true, true]),

@@ -4,8 +4,8 @@ use serde::de::DeserializeOwned;
 
 use super::http::Message;
 use super::model::{
-    Action, Balloon, BalloonStatisticsUpdate, BalloonUpdate, BootSource, Drive, DriveUpdate, Entropy, Logger,
-    MachineConfig, Metrics, NetworkInterface, NetworkInterfaceUpdate, Serial, Vm, Vsock,
+    Action, Balloon, BalloonStatisticsUpdate, BalloonUpdate, BootSource, Console, Drive, DriveUpdate,
+    Entropy, Logger, MachineConfig, Metrics, NetworkInterface, NetworkInterfaceUpdate, Serial, Vm, Vsock,
 };
 use super::response::Fault;
 
@@ -54,6 +54,8 @@ pub enum Request {
     PutMetrics(Metrics),
     /// `PUT /entropy`
     PutEntropy(Entropy),
+    /// `PUT /console`
+    PutConsole(Console),
     /// `PUT /actions`
     PutAction(Action),
     /// `PATCH /vm`
@@ -80,6 +82,7 @@ impl Request {
             Self::PutSerial(_) => ("PUT", "serial"),
             Self::PutMetrics(_) => ("PUT", "metrics"),
             Self::PutEntropy(_) => ("PUT", "entropy"),
+            Self::PutConsole(_) => ("PUT", "console"),
             Self::PutAction(_) => ("PUT", "actions"),
             Self::PatchMachineConfig(_) => ("PATCH", "machine_cfg"),
             Self::PatchDrive(_) => ("PATCH", "drive"),
@@ -176,6 +179,7 @@ pub const ROUTES: &[Route] = &[
     put("/serial", |_, body| json(body).map(Request::PutSerial)),
     put("/metrics", |_, body| json(body).map(Request::PutMetrics)),
     put("/entropy", |_, body| json(body).map(Request::PutEntropy)),
+    put("/console", |_, body| json(body).map(Request::PutConsole)),
     put("/actions", |_, body| json(body).map(Request::PutAction)),
     patch("/vm", |_, body| json(body).map(Request::PatchVm)),
     absent(Method::Patch, "/balloon/hinting/start", HINTING),

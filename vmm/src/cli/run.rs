@@ -13,7 +13,9 @@ use super::socket::SocketArgs;
 use crate::api::Machine;
 use crate::api::http::Limits;
 use crate::api::machine::DEFAULT_ID;
-use crate::api::model::{BootSource, Configuration, Entropy, MachineConfig, RateLimiter, Vsock};
+use crate::api::model::{
+    BootSource, Configuration, Console, ConsoleKind, Entropy, MachineConfig, RateLimiter, Vsock,
+};
 use crate::machine::{Config, HugePages, Image, QuirkChoice};
 use crate::role::api::SocketError;
 use crate::role::devices::{BalloonConfig, Devices, DiskConfig};
@@ -244,6 +246,9 @@ fn shown(args: &Args, from_file: &RunConfig, config: &Config) -> Configuration {
         balloon: args.devices.balloon(from_file).map(BalloonConfig::to_model),
         entropy: entropy.map(|limits| Entropy { rate_limiter: RateLimiter::of(limits) }),
         vsock: args.devices.vsock(from_file).cloned().map(Vsock::from),
+        console: Some(args.devices.console(from_file))
+            .filter(|kind| *kind != ConsoleKind::default())
+            .map(|kind| Console { kind }),
         ..Configuration::of(boot_source)
     }
 }
@@ -271,9 +276,17 @@ fn command_line(args: &Args, from_file: &RunConfig, kernel: &Image) -> String {
     }
     let text = from_file.command_line.as_deref().unwrap_or(match kernel {
         Image::Embedded { .. } => "",
-        Image::File(_) => args.devices.console.linux_command_line(),
+        Image::File(_) => linux_command_line(args.devices.console(from_file)),
     });
     let root = from_file.root.as_ref().map_or_else(String::new, Root::parameters);
     let parts = [text, &root];
     parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(" ")
+}
+
+/// What a kernel is told when nobody says anything: its console, and to reset in the way that ends a run.
+fn linux_command_line(console: ConsoleKind) -> &'static str {
+    match console {
+        ConsoleKind::Serial => "console=ttyS0 reboot=k panic=-1",
+        ConsoleKind::Virtio => "console=hvc0 reboot=k panic=-1",
+    }
 }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use serde::de::Error as _;
 
-use crate::api::model::{Configuration, Logger, Metrics, NetworkInterface, PartUuid, Serial};
+use crate::api::model::{Configuration, ConsoleKind, Logger, Metrics, NetworkInterface, PartUuid, Serial};
 use crate::devices::virtio::Limits;
 use crate::machine::HugePages;
 use crate::role::devices::{BalloonConfig, DiskConfig, NetConfig, VsockConfig};
@@ -40,6 +40,8 @@ pub struct RunConfig {
     pub balloon: Option<BalloonConfig>,
     /// `vsock`
     pub vsock: Option<VsockConfig>,
+    /// `console.kind`
+    pub console: Option<ConsoleKind>,
     /// `logger`
     pub logger: Option<Logger>,
     /// `metrics`
@@ -133,6 +135,7 @@ impl RunConfig {
             entropy,
             balloon,
             vsock,
+            console,
             logger,
             metrics,
             serial,
@@ -162,6 +165,7 @@ impl RunConfig {
             entropy: entropy.map(|entropy| entropy.rate_limiter.unwrap_or_default().into()),
             balloon: balloon.map(BalloonConfig::from),
             vsock: vsock.map(VsockConfig::from),
+            console: console.map(|console| console.kind),
             logger,
             metrics,
             serial,
@@ -308,6 +312,18 @@ mod tests {
         assert_eq!(parse(limited).unwrap().entropy, Some(Limits { bandwidth: Some(rate), operations: None }));
         let error = parse(r#","entropy":{"rate":{}}"#).unwrap_err();
         assert!(error.to_string().contains("unknown field `rate`"), "{error}");
+    }
+
+    #[test]
+    fn a_console_device_is_there_if_its_kind_is_named() {
+        let parse = |console: &str| {
+            RunConfig::parse(&format!(r#"{{"boot-source":{{"kernel_image_path":"x"}},"console":{console}}}"#))
+        };
+        assert_eq!(parse("null").unwrap().console, None);
+        assert_eq!(parse(r#"{"kind":"virtio"}"#).unwrap().console, Some(ConsoleKind::Virtio));
+        assert_eq!(parse(r#"{"kind":"serial"}"#).unwrap().console, Some(ConsoleKind::Serial));
+        let error = parse("{}").unwrap_err().to_string();
+        assert!(error.contains("missing field `kind`"), "{error}");
     }
 
     #[test]

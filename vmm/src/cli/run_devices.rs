@@ -3,7 +3,7 @@
 use std::io::{self, Write as _};
 
 use super::run_config::RunConfig;
-use crate::api::model::NetworkInterface;
+use crate::api::model::{ConsoleKind, NetworkInterface};
 use crate::devices::virtio::Limits;
 use crate::machine::layout::MAX_VIRTIO;
 use crate::role::devices::{
@@ -26,9 +26,9 @@ pub(super) struct DeviceArgs {
     #[arg(long)]
     entropy: bool,
     /// What standard input goes to, and the default command line's console: the serial port, or a console device
-    /// (virtio-console) beside it
-    #[arg(long, value_name = "KIND", default_value = "serial")]
-    pub(super) console: ConsoleKind,
+    /// (virtio-console) beside it [default: serial]
+    #[arg(long, value_name = "KIND")]
+    console: Option<ConsoleKind>,
     /// Give the guest a memory balloon that it should fill with so many MiB. deflate-on-oom: it may take them back before one of
     /// its processes dies; statistics=SECONDS: it tells of its memory that often; free-page-reporting: what it does not use is
     /// released, too
@@ -46,26 +46,6 @@ pub(super) struct DeviceArgs {
     /// a socket of the same path with _P after it
     #[arg(long, value_name = "CID,SOCKET", value_parser = VsockConfig::from_text)]
     vsock: Option<VsockConfig>,
-}
-
-/// Where a guest's user sits.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
-pub(super) enum ConsoleKind {
-    /// At the serial port.
-    #[default]
-    Serial,
-    /// At a console device.
-    Virtio,
-}
-
-impl ConsoleKind {
-    /// What a kernel is told when nobody says anything: its console, and to reset in the way that ends a run.
-    pub(super) fn linux_command_line(self) -> &'static str {
-        match self {
-            Self::Serial => "console=ttyS0 reboot=k panic=-1",
-            Self::Virtio => "console=hvc0 reboot=k panic=-1",
-        }
-    }
 }
 
 /// Why a device cannot be there.
@@ -103,7 +83,7 @@ impl DeviceArgs {
         let configs = self.disks(from_file);
         let entropy = self.entropy(from_file);
         let interfaces = [&from_file.interfaces[..], &self.interfaces].concat();
-        let console = self.console == ConsoleKind::Virtio;
+        let console = self.console(from_file) == ConsoleKind::Virtio;
         let balloon = self.balloon(from_file);
         let vsock = self.vsock(from_file);
         let others = [entropy.is_some(), balloon.is_some(), console, vsock.is_some()];
@@ -150,6 +130,11 @@ impl DeviceArgs {
     /// The balloon.
     pub(super) fn balloon(&self, from_file: &RunConfig) -> Option<BalloonConfig> {
         self.balloon.or(from_file.balloon)
+    }
+
+    /// Where the guest's user sits.
+    pub(super) fn console(&self, from_file: &RunConfig) -> ConsoleKind {
+        self.console.or(from_file.console).unwrap_or_default()
     }
 
     /// The limits of the entropy device, where there is one.

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Balloon, BootSource, CpuConfig, Drive, Entropy, Logger, MachineConfig, MemoryHotplug, Metrics,
+    Balloon, BootSource, Console, CpuConfig, Drive, Entropy, Logger, MachineConfig, MemoryHotplug, Metrics,
     MmdsConfig, NetworkInterface, Pmem, Serial, Vsock,
 };
 
@@ -35,6 +35,9 @@ pub struct Configuration {
     /// Where metrics go.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub metrics: Option<Metrics>,
+    /// Where the guest's user sits.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub console: Option<Console>,
     /// Where the serial port is written.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub serial: Option<Serial>,
@@ -63,6 +66,7 @@ impl Configuration {
             entropy: None,
             balloon: None,
             vsock: None,
+            console: None,
             logger: None,
             metrics: None,
             serial: None,
