@@ -10,7 +10,8 @@ use std::time::{Duration, Instant};
 /// Names another program than the release build beside the benchmark.
 pub const PROGRAM_VARIABLE: &str = "RINGFENCE";
 
-/// Where the loader looks for libraries first (ld.so(8)).
+/// Where the loader looks for libraries first (ld.so(8)): Cargo tells benchmarks, and each start of a program that has a loader
+/// takes longer for it.
 pub const LIBRARY_PATH: &str = "LD_LIBRARY_PATH";
 
 /// Why it could not be measured.
@@ -85,11 +86,9 @@ impl Binary {
         }
     }
 
-    /// The program, without what Cargo tells the loader of benchmarks, which makes each start longer.
+    /// The program.
     pub fn command(&self) -> Command {
-        let mut command = Command::new(&self.0);
-        command.env_remove(LIBRARY_PATH);
-        command
+        Command::new(&self.0)
     }
 
     /// Its file.
@@ -123,7 +122,7 @@ impl Binary {
     }
 }
 
-/// `target/release/ringfence`, seen from `target/release/deps/`.
+/// `release/ringfence`, seen from `release/deps/` of the same folder.
 fn beside_benchmark() -> PathBuf {
     let deps = env::current_exe().unwrap_or_default();
     let release = deps.ancestors().nth(2).unwrap_or(&deps);

@@ -49,8 +49,9 @@ impl BuildScript {
     /// [`Error::Missing`]
     pub fn find() -> Result<Self, Error> {
         let benchmark = env::current_exe().unwrap_or_default();
-        // `target/release/deps/` holds the benchmark, `target/release/build/` a folder for each build script.
-        let folder = benchmark.ancestors().nth(2).unwrap_or(&benchmark).join("build");
+        // `target/ARCHITECTURE/release/deps/` holds the benchmark, `target/release/build/` a folder for each build script,
+        // which runs where it is built.
+        let folder = benchmark.ancestors().nth(4).unwrap_or(&benchmark).join("release/build");
         let latest = scripts(&folder).into_iter().max_by_key(|(_, built)| *built);
         latest.map(|(path, _)| Self(path)).ok_or(Error::Missing { folder })
     }

@@ -32,24 +32,37 @@ pub fn provoking() -> &'static Path {
 /// Where cargo puts what it builds.
 struct Place {
     target: PathBuf,
-    /// The profile's folder below it.
+    /// The folder of the architecture below it, where cargo is told of one.
+    architecture: PathBuf,
+    /// The profile's folder below that.
     folder: String,
 }
 
 impl Place {
-    /// A test is at `<target>/<profile's folder>/deps/<test>`.
+    /// A test is at `<target>/[<architecture>/]<profile's folder>/deps/<test>`.
     fn of_this_test() -> Self {
         let test = env::current_exe().expect("a process knows its own file");
         let folder = test.parent().and_then(Path::parent).expect("cargo puts tests two folders deep");
-        let name = folder.file_name().and_then(|name| name.to_str()).expect("a profile's name is text");
-        let target = folder.parent().expect("the profile's folder is in the target folder");
-        Self { target: target.to_owned(), folder: name.to_owned() }
+        let above = folder.parent().expect("the profile's folder is in another");
+        let (target, architecture) = match (above.parent(), name_of(above)) {
+            (Some(target), name) if name.starts_with(&format!("{}-", env::consts::ARCH)) => (target, name),
+            _ => (above, ""),
+        };
+        Self {
+            target: target.to_owned(),
+            architecture: architecture.into(),
+            folder: name_of(folder).to_owned(),
+        }
     }
 
     /// The name of the profile that uses the folder.
     fn profile(&self) -> &str {
         if self.folder == "debug" { "dev" } else { &self.folder }
     }
+}
+
+fn name_of(folder: &Path) -> &str {
+    folder.file_name().and_then(|name| name.to_str()).unwrap_or_default()
 }
 
 fn build(place: &Place, features: &[&str]) -> PathBuf {
@@ -64,5 +77,5 @@ fn build(place: &Place, features: &[&str]) -> PathBuf {
         .status()
         .expect("cargo runs");
     assert!(status.success(), "cargo could not build the binary under test: {status}");
-    place.target.join(&place.folder).join("ringfence")
+    place.target.join(&place.architecture).join(&place.folder).join("ringfence")
 }

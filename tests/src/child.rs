@@ -109,6 +109,18 @@ pub fn replace_kvm(command: &mut Command, file: &Path) {
     mount(command, &[(file, "/dev/kvm".as_ref())]);
 }
 
+/// Has the child see this folder alone as its files. Needs root.
+///
+/// # Panics
+/// Where the path holds a zero byte.
+pub fn enter_root(command: &mut Command, folder: &Path) {
+    let folder = CString::new(folder.as_os_str().as_bytes()).expect("a path has no zero byte");
+    first(command, move || {
+        rustix::process::chroot(folder.as_c_str())?;
+        Ok(rustix::process::chdir(c"/")?)
+    });
+}
+
 /// Takes the child's privileges. To be called last.
 pub fn become_nobody(command: &mut Command) {
     first(command, || {

@@ -312,7 +312,7 @@ fn a_kvm_behind_which_there_is_nothing_is_told_how_to_get_one() {
 }
 
 #[test]
-fn a_system_without_dev_null_is_told_how_to_make_it() {
+fn a_dev_null_that_is_something_else_is_told_how_to_make_it() {
     if !is_root() {
         return;
     }

@@ -1,6 +1,7 @@
 //! `ringfence firecracker`, and the program called as `firecracker`: Firecracker's command line, so that a client that
 //! starts that can be pointed at this.
 
+use std::ffi::OsString;
 use std::io::{self, Write as _};
 use std::path::PathBuf;
 
@@ -142,6 +143,15 @@ pub fn run(args: &Args) -> Result<Outcome, Error> {
 }
 
 impl Args {
+    /// Reads the command line of a program that is called `firecracker`. Ends the process where it is none, as a parser does.
+    pub(super) fn read(arguments: impl IntoIterator<Item = OsString>) -> Self {
+        let command = <Self as clap::Args>::augment_args(clap::Command::new("firecracker"))
+            .about("ringfence by Firecracker's own command line")
+            .max_term_width(100);
+        let matches = command.get_matches_from(arguments);
+        <Self as clap::FromArgMatches>::from_arg_matches(&matches).unwrap_or_else(|error| error.exit())
+    }
+
     /// How long it took to come here, as Firecracker's metrics have it: by the monotonic clock, and in processor time, the starting
     /// program's included. 0 where nobody said when it began.
     fn startup_us(&self) -> [u64; 2] {

@@ -84,10 +84,12 @@ pub enum Error {
 impl Cli {
     /// Reads a command line. Called as `firecracker`, this is Firecracker's.
     pub fn read(arguments: impl IntoIterator<Item = OsString>) -> Self {
-        let mut arguments: Vec<OsString> = arguments.into_iter().collect();
+        let arguments: Vec<OsString> = arguments.into_iter().collect();
         let program = arguments.first().and_then(|program| Path::new(program).file_name());
         if program.is_some_and(|program| program == "firecracker") {
-            arguments.insert(1, "firecracker".into());
+            return Self {
+                command: Some(Command::Firecracker(Box::new(firecracker::Args::read(arguments)))),
+            };
         }
         Self::parse_from(arguments)
     }

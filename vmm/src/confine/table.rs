@@ -6,6 +6,7 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, IntoRawFd, OwnedFd, RawF
 
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
+use rustix::pipe::PipeFlags;
 
 use super::bell::Slot;
 
@@ -40,7 +41,7 @@ pub enum Error {
 fn remedy(call: &str, errno: Errno) -> &'static str {
     match errno {
         _ if call == OPEN_NULL && errno != Errno::MFILE => {
-            "; a run needs /dev/null, also in a chroot: mknod -m 666 /dev/null c 1 3"
+            "; make it what it should be, also in a chroot: mknod -m 666 /dev/null c 1 3"
         }
         Errno::NOSYS => "; use Linux 5.9 or later",
         Errno::PERM => "; a filter around this process refuses it: allow close_range",
@@ -55,7 +56,7 @@ fn call<T>(name: &'static str, result: Result<T, Errno>) -> Result<T, Error> {
 
 const OPEN_NULL: &str = "open(/dev/null)";
 
-/// The standard descriptors, which hold `/dev/null` where the role has no use for them, so that no descriptor
+/// The standard descriptors, which hold [`null`] where the role has no use for them, so that no descriptor
 /// made later can pass for one.
 const STANDARD: std::ops::RangeInclusive<RawFd> = 0..=2;
 
@@ -118,7 +119,7 @@ fn fill_standard(placements: &[Placement]) -> Result<(), Error> {
     if STANDARD.into_iter().all(|number| placements.iter().any(|placement| placement.slot == number)) {
         return Ok(());
     }
-    let null = call(OPEN_NULL, rustix::fs::open("/dev/null", OFlags::RDWR | OFlags::CLOEXEC, Mode::empty()))?;
+    let null = null()?;
     // The table is empty below, so the lowest number is 0. A placed descriptor takes the place of this one later.
     debug_assert_eq!(null.as_raw_fd(), *STANDARD.start());
     for number in STANDARD.skip(1) {
@@ -133,16 +134,26 @@ fn fill_standard(placements: &[Placement]) -> Result<(), Error> {
 /// # Errors
 /// [`Error::Call`]
 pub fn fill_below(first: RawFd) -> Result<(), Error> {
-    let open =
-        || call(OPEN_NULL, rustix::fs::open("/dev/null", OFlags::RDWR | OFlags::CLOEXEC, Mode::empty()));
     // The kernel gives the lowest number that is free, so the first from `first` on is the sign that none is left below.
     loop {
-        let null = open()?;
+        let null = null()?;
         if null.as_raw_fd() >= first {
             return Ok(());
         }
         // The table owns it from here on.
         std::mem::forget(null);
+    }
+}
+
+/// `/dev/null` at the lowest number that is free; in a jail without one, the reading end of a pipe that nobody writes: it too
+/// is at its end at once, and takes nothing.
+fn null() -> Result<OwnedFd, Error> {
+    match rustix::fs::open("/dev/null", OFlags::RDWR | OFlags::CLOEXEC, Mode::empty()) {
+        Err(Errno::NOENT) => {
+            let (reader, _) = call("pipe2", rustix::pipe::pipe_with(PipeFlags::CLOEXEC))?;
+            Ok(reader)
+        }
+        opened => call(OPEN_NULL, opened),
     }
 }
 
