@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 use std::env;
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
@@ -27,6 +28,25 @@ pub fn provoking() -> &'static Path {
         place.target.push("provoke");
         build(&place, &["--features", "provoke"])
     })
+}
+
+/// The monitor's build script as cargo built it last. It runs where it is built, and lies in no architecture's folder.
+///
+/// # Panics
+/// When the monitor has not been built.
+pub fn build_script() -> PathBuf {
+    let place = Place::of_this_test();
+    let folder = place.target.join(&place.folder).join("build");
+    let entries = fs::read_dir(folder).expect("cargo keeps build scripts here");
+    let scripts = entries
+        .map(|entry| entry.expect("the folder can be read").path())
+        .filter(|path| path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("ringfence-")))
+        .map(|path| path.join("build-script-build"))
+        .filter(|script| script.exists());
+    let age = |script: &PathBuf| {
+        fs::metadata(script).and_then(|metadata| metadata.modified()).expect("it is there")
+    };
+    scripts.max_by_key(age).expect("the monitor has been built")
 }
 
 /// Where cargo puts what it builds.

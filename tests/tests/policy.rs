@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use ringfence::role::policies;
-use ringfence_tests::binary::ringfence;
+use ringfence_tests::binary::{build_script, ringfence};
 use ringfence_tests::policy::{policy, run};
 use seccomp_policies::embed::{OnViolation, Programs};
 use serde_json::Value;
@@ -32,9 +32,10 @@ fn folder(files: &[(&str, &str)]) -> TempDir {
 }
 
 /// The policies that come with the program, a role's each.
-const SHIPPED: [&str; 7] = [
+const SHIPPED: [&str; 8] = [
     "api.policy",
     "console.policy",
+    "disk.policy",
     "io.policy",
     "io_vsock.policy",
     "main.policy",
@@ -141,21 +142,6 @@ fn a_bad_policy_stops_the_build_with_the_words_of_check() {
     assert!(checked.contains("KVM_RUM"), "{checked}");
     assert!(built.starts_with(&checked), "check says\n{checked}\nand the build\n{built}");
     assert!(!out.join("policies.rs").exists(), "nothing is embedded");
-}
-
-/// The monitor's build script as cargo built it last.
-fn build_script() -> PathBuf {
-    let folder = ringfence().with_file_name("build");
-    let entries = fs::read_dir(folder).expect("cargo keeps build scripts here");
-    let scripts = entries
-        .map(|entry| entry.expect("the folder can be read").path())
-        .filter(|path| path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("ringfence-")))
-        .map(|path| path.join("build-script-build"))
-        .filter(|script| script.exists());
-    let age = |script: &PathBuf| {
-        fs::metadata(script).and_then(|metadata| metadata.modified()).expect("it is there")
-    };
-    scripts.max_by_key(age).expect("the monitor has been built")
 }
 
 #[test]

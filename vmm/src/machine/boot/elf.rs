@@ -95,7 +95,9 @@ pub enum ElfError {
         found: u16,
     },
     /// An ordinary program.
-    #[error("it is a program for Linux user space (it asks for an interpreter), not a kernel")]
+    #[error(
+        "it is a program for Linux user space (it asks for an interpreter, or has the mark of a C library), not a kernel"
+    )]
     UserProgram,
     /// No or too many program headers, or of an unknown size.
     #[error("its program headers are not usable: {count} of {size} bytes each")]
@@ -205,6 +207,9 @@ impl Elf {
                 _ => {}
             }
         }
+        if notes.user_program {
+            return Err(ElfError::UserProgram);
+        }
         let elf =
             Self { segments: in_order(segments)?, entry, pvh_entry: notes.pvh_entry, linux: notes.linux };
         elf.check_entry()?;
@@ -284,17 +289,15 @@ fn segment(source: &Source, index: usize, header: &[u8]) -> Result<Option<Segmen
         return Ok(None);
     }
     in_file(source, "a segment", offset, file_size)?;
-    if address < HIGH_MEMORY {
-        return Err(ElfError::BelowHighMemory { address });
-    }
     Ok(Some(Segment { offset, file_size, address, memory_size }))
 }
 
 fn in_order(mut segments: Vec<Segment>) -> Result<Vec<Segment>, ElfError> {
-    if segments.is_empty() {
-        return Err(ElfError::NothingToLoad);
-    }
     segments.sort_by_key(|segment| segment.address);
+    let Segment { address, .. } = *segments.first().ok_or(ElfError::NothingToLoad)?;
+    if address < HIGH_MEMORY {
+        return Err(ElfError::BelowHighMemory { address });
+    }
     match segments.windows(2).find(|pair| pair[0].end() > pair[1].address) {
         Some(pair) => Err(ElfError::Overlap { first: pair[0].address, second: pair[1].address }),
         None => Ok(segments),

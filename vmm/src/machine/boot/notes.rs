@@ -1,9 +1,12 @@
-//! ELF notes: the PVH entry, and the mark of Linux.
+//! ELF notes: the PVH entry, and the marks of Linux and of programs for it.
 #![forbid(unsafe_code)]
 
 /// `XEN_ELFNOTE_PHYS32_ENTRY` (Xen public/elfnote.h, Linux include/xen/interface/elfnote.h): the physical address at
 /// which a PVH guest is entered, in 32-bit protected mode.
 const PHYS32_ENTRY: u32 = 18;
+
+/// `NT_GNU_ABI_TAG` (glibc elf.h; Linux Standard Base, "Note Section"): what a program asks of the system that it runs on.
+const GNU_ABI_TAG: u32 = 1;
 
 /// What the notes of a kernel say.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -13,6 +16,8 @@ pub struct Notes {
     /// Whether a note by the name "Linux" is there: every kernel since 4.19 has one (`LINUX_ELFNOTE_BUILD_SALT`,
     /// include/linux/build-salt.h), and PVH kernels for KVM exist since 5.0.
     pub linux: bool,
+    /// Whether a C library has marked it as a program for Linux, also one that needs no interpreter.
+    pub user_program: bool,
 }
 
 /// Why the notes of a kernel cannot be used.
@@ -44,6 +49,7 @@ impl Notes {
             match (note.name, note.kind) {
                 (b"Xen\0", PHYS32_ENTRY) => self.pvh_entry = Some(entry_of(note.descriptor)?),
                 (b"Linux\0", _) => self.linux = true,
+                (b"GNU\0", GNU_ABI_TAG) => self.user_program = true,
                 _ => {}
             }
         }
@@ -128,6 +134,17 @@ mod tests {
     fn linux_is_known_by_its_own_note() {
         assert!(notes(&note(b"Linux\0", 0x100, b"\0", 4), 4).unwrap().linux);
         assert!(!notes(&note(b"Xen\0", PHYS32_ENTRY, &[0; 4], 4), 4).unwrap().linux);
+    }
+
+    #[test]
+    fn a_program_is_known_by_the_mark_of_its_c_library() {
+        // Linux, 3.2.0.
+        let tag = [0, 0, 0, 0, 3, 0, 0, 0, 2, 0, 0, 0, 0, 0, 0, 0];
+        assert!(notes(&note(b"GNU\0", GNU_ABI_TAG, &tag, 4), 4).unwrap().user_program);
+        // What a linker adds to kernels too: a build id, and properties.
+        for kind in [3, 5] {
+            assert!(!notes(&note(b"GNU\0", kind, &[0; 16], 4), 4).unwrap().user_program);
+        }
     }
 
     #[test]
