@@ -15,6 +15,8 @@ use rustix::fs::{CWD, FileType, Mode, makedev};
 use rustix::mount::{MountPropagationFlags, mount_bind, mount_change};
 use rustix::process::{Resource, Rlimit};
 use rustix::thread::UnshareFlags;
+use seccomp_policies::bpf::Instruction;
+use seccomp_policies::install::install_program;
 
 /// The user and group that own nothing, `nobody` on most systems.
 const NOBODY: u32 = 65534;
@@ -50,6 +52,14 @@ pub fn ignore_signal(command: &mut Command, signal: i32) {
             libc::SIG_ERR => Err(io::Error::last_os_error()),
             _ => Ok(()),
         }
+    });
+}
+
+/// Has the child confine itself by these programs, one after the other, before it becomes what it is to be.
+pub fn confine(command: &mut Command, programs: Vec<Vec<Instruction>>) {
+    first(command, move || {
+        let refused = |_| io::Error::from(io::ErrorKind::PermissionDenied);
+        programs.iter().try_for_each(|program| install_program(program).map_err(refused))
     });
 }
 

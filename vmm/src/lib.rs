@@ -4,6 +4,7 @@
 //! `cli -> exec -> report`.
 
 pub mod api;
+pub mod audit;
 pub mod cli;
 pub mod confine;
 pub mod devices;

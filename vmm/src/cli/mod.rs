@@ -7,17 +7,20 @@ use std::path::Path;
 use clap::{Parser, Subcommand};
 
 pub mod api;
+pub mod audit;
 pub mod conduct;
 mod deferred;
 pub mod doctor;
 pub mod firecracker;
 pub mod guest;
 mod observe;
+mod output;
 pub mod policy;
 pub mod run;
 pub mod run_config;
 mod run_devices;
 mod socket;
+mod table;
 
 use deferred::Deferred;
 
@@ -41,6 +44,8 @@ enum Command {
     Firecracker(Box<firecracker::Args>),
     /// Check, format and compile policies, and ask what they do
     Policy(Deferred<policy::Args>),
+    /// Look at what threads may ask of the kernel, in ringfence and in any process
+    Audit(Deferred<audit::Args>),
     /// List the embedded guests, build a Linux guest
     Guest(Deferred<guest::Args>),
     /// Say what this host offers and lacks
@@ -64,6 +69,9 @@ pub enum Error {
     /// `policy`
     #[error(transparent)]
     Policy(#[from] policy::Error),
+    /// `audit`
+    #[error(transparent)]
+    Audit(#[from] audit::Error),
     /// `guest`
     #[error(transparent)]
     Guest(#[from] guest::Error),
@@ -106,6 +114,7 @@ pub fn execute(cli: Cli) -> Result<Outcome, Error> {
         Some(Command::Api(args)) => Ok(api::run(&args)?),
         Some(Command::Firecracker(args)) => Ok(firecracker::run(&args)?),
         Some(Command::Policy(Deferred(args))) => Ok(policy::run(&args)?),
+        Some(Command::Audit(Deferred(args))) => Ok(audit::run(&args)?),
         Some(Command::Guest(Deferred(args))) => Ok(guest::run(&args)?),
         Some(Command::Doctor(Deferred(args))) => Ok(doctor::run(&args)?),
     }

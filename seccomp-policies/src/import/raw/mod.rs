@@ -18,6 +18,7 @@ use program::Program;
 
 use super::input::{self, Input};
 use super::{Findings, Format, Imported, MAX_BYTES, Options, role_of};
+use crate::bpf::Instruction;
 use crate::language::{Diagnostics, Policy};
 use crate::prove::{Decisions, Error, Space};
 
@@ -28,13 +29,46 @@ const MAX_ANSWERS: usize = 256;
 /// Reads a program and decompiles it.
 pub(crate) fn read(input: &Input, options: &Options) -> Result<Imported, Diagnostics> {
     let mut findings = Findings::new(options.lossy);
-    let (program, decisions) = match decided(input, options, &mut findings) {
-        Ok(read) => read,
-        Err(source) => return findings.finish(Format::Raw, Vec::new(), vec![source]),
-    };
-    let draft = decompile::draft(&program, &decisions, options, &mut findings);
+    match decided(input, options, &mut findings) {
+        Ok((program, decisions)) => decompiled(program, &decisions, options, findings),
+        Err(source) => findings.finish(Format::Raw, Vec::new(), vec![source]),
+    }
+}
+
+/// The policy that programs come to together, as the kernel asks them: `programs` in the order in which they were
+/// installed. `name` is what findings call them.
+///
+/// # Errors
+/// As for a file of one program; with no program at all there is nothing to read.
+pub fn stack(name: &str, programs: &[Vec<Instruction>], options: &Options) -> Result<Imported, Diagnostics> {
+    let mut findings = Findings::new(options.lossy);
+    let mut decisions = Vec::new();
+    let mut latest = None;
+    for instructions in programs {
+        let program = Program::of(name, instructions, options.target());
+        match decisions_of(program, &mut findings) {
+            Ok((program, decided)) => {
+                decisions.push(decided);
+                latest = Some(program);
+            }
+            Err(source) => return findings.finish(Format::Raw, Vec::new(), vec![source]),
+        }
+    }
+    match latest {
+        Some(program) => decompiled(program, &Decisions::combine(&decisions), options, findings),
+        None => Err(super::findings::unreadable(format!("{name} has no program"))),
+    }
+}
+
+fn decompiled(
+    program: Program,
+    decisions: &Decisions,
+    options: &Options,
+    mut findings: Findings,
+) -> Result<Imported, Diagnostics> {
+    let draft = decompile::draft(&program, decisions, options, &mut findings);
     let whole = options.kernel_widths.then(|| draft.clone());
-    let role = options.role.clone().unwrap_or_else(|| role_of(input.name));
+    let role = options.role.clone().unwrap_or_else(|| role_of(program.name()));
     let sources = std::slice::from_ref(program.source());
     let policy = draft.policy(role.clone(), options, sources, &mut findings);
     if findings.is_exact() {
@@ -43,13 +77,13 @@ pub(crate) fn read(input: &Input, options: &Options) -> Result<Imported, Diagnos
             let options = Options { kernel_widths: false, ..options.clone() };
             draft.policy(role, &options, sources, &mut Findings::new(false))
         });
-        confirm(&program, &decisions, whole.as_ref().unwrap_or(&policy), &mut findings);
+        confirm(&program, decisions, whole.as_ref().unwrap_or(&policy), &mut findings);
     }
     findings.help_with_errors("a decision table says what the program does, where rules cannot");
     findings.finish(Format::Raw, vec![policy], vec![program.into_source()])
 }
 
-/// What the program of a file decides, as a table.
+/// Reads a program as the table of what it decides.
 ///
 /// # Errors
 /// A file that cannot be read, bytes that are no program that the kernel would take, a program that is too complicated to
@@ -85,6 +119,13 @@ fn decided(
         findings.error(error);
         source
     })?;
+    decisions_of(program, findings)
+}
+
+fn decisions_of(
+    program: Program,
+    findings: &mut Findings,
+) -> Result<(Program, Decisions), crate::language::Source> {
     match Decisions::of_program(program.instructions()) {
         Ok(decisions) if decisions.iter().nth(MAX_ANSWERS).is_some() => {
             findings.error(program.too_many_answers(MAX_ANSWERS));

@@ -39,6 +39,15 @@ impl Program {
             );
             return Err(Box::new((source(String::new()), Diagnostic::unplaced(title))));
         };
+        Ok(Self::listed(input.name, instructions, arch))
+    }
+
+    /// A program that is there already, with a listing of our own.
+    pub(super) fn of(name: &str, instructions: &[Instruction], arch: Arch) -> Self {
+        Self::listed(name, instructions.to_vec(), arch)
+    }
+
+    fn listed(name: &str, instructions: Vec<Instruction>, arch: Arch) -> Self {
         let mut text = String::new();
         let mut spans = Vec::new();
         for line in disassemble(&instructions, arch) {
@@ -47,7 +56,8 @@ impl Program {
             spans.push(start..text.len());
             text.push('\n');
         }
-        Ok(Self { instructions, source: source(text), spans })
+        let source = Source { name: name.to_owned(), shown: name.to_owned(), text };
+        Self { instructions, source, spans }
     }
 
     pub(super) fn instructions(&self) -> &[Instruction] {

@@ -9,9 +9,9 @@ use seccomp_policies::language::{Diagnostic, Diagnostics, Policy, Severity, Tier
 use seccomp_policies::profile::Profile;
 use serde::Serialize;
 
+use super::Error;
 use super::input::{self, Reading};
-use super::{Error, output};
-use crate::cli::Outcome;
+use crate::cli::{Outcome, output};
 
 const EXAMPLES: &str = "\
 A file of several threads has a line for each policy. Findings go to standard error.

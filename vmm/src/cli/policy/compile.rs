@@ -11,10 +11,10 @@ use seccomp_policies::profile::Profile;
 use seccomp_policies::prove::prove;
 use seccomp_policies::{embed, import};
 
+use super::Error;
 use super::events::EventListing;
 use super::input::{self, Reading};
-use super::{Error, output};
-use crate::cli::Outcome;
+use crate::cli::{Outcome, output};
 
 const EXAMPLES: &str = "\
 Every program is proved to mean the policy before it is written. What a foreign policy says and no \

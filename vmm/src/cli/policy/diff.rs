@@ -5,9 +5,9 @@ use std::path::{Path, PathBuf};
 
 use seccomp_policies::diff::{Diff, Extras, diff};
 
+use super::Error;
 use super::input::Reading;
-use super::{Error, output};
-use crate::cli::Outcome;
+use crate::cli::{Outcome, output};
 
 const EXAMPLES: &str = "\
 Compares what the policies mean, whatever their words, order and formats. A call that is carried out \

@@ -10,9 +10,9 @@ use seccomp_policies::syscalls::Arch;
 use seccomp_policies::union::union;
 use serde_json::json;
 
+use super::Error;
 use super::input::Reading;
-use super::{Error, output};
-use crate::cli::Outcome;
+use crate::cli::{Outcome, output};
 use crate::exec::{self, Ended, Manner, Missing, Program};
 use crate::report::{self, Violation};
 
@@ -111,7 +111,8 @@ impl Args {
             "violation": ended.first.as_ref().map(report::json::violation),
             "refused": ended.refused,
         });
-        fs::write(path, format!("{report:#}\n")).map_err(|source| Error::Write { path: path.clone(), source })
+        fs::write(path, format!("{report:#}\n"))
+            .map_err(|source| output::Error::Write { path: path.clone(), source }.into())
     }
 }
 

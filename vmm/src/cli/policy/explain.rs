@@ -6,8 +6,8 @@ use seccomp_policies::explain::explain;
 use seccomp_policies::pattern::{Answer, Pattern};
 
 use super::input::Reading;
-use super::{Error, exit_code, output};
-use crate::cli::Outcome;
+use super::{Error, exit_code};
+use crate::cli::{Outcome, output};
 
 const EXAMPLES: &str = "\
 CALL is a call as people and strace write it. Arguments come in their order or by name; those left \

@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 
 use seccomp_policies::{import, language};
 
-use super::{Error, input, output};
-use crate::cli::Outcome;
+use super::{Error, input};
+use crate::cli::{Outcome, output};
 
 const EXAMPLES: &str = "\
 Files are replaced in one step, and left alone where nothing changes.

@@ -7,10 +7,10 @@ use seccomp_policies::import::{Imported, raw::Table};
 use seccomp_policies::language::{self, Diagnostics, Policy};
 use serde::Serialize;
 
+use super::Error;
 use super::check::Finding;
 use super::input::Reading;
-use super::{Error, output};
-use crate::cli::Outcome;
+use crate::cli::{Outcome, output};
 
 const EXAMPLES: &str = "\
 The policy goes to standard output, what there is to say about it to standard error. \
@@ -109,7 +109,7 @@ fn say_what_is_missing(table: &Table) {
 
 impl Args {
     fn deliver(&self, text: &str) -> Result<(), Error> {
-        output::deliver(self.output.as_deref(), text.as_bytes())
+        Ok(output::deliver(self.output.as_deref(), text.as_bytes())?)
     }
 }
 

@@ -11,7 +11,8 @@ use seccomp_policies::language::{Diagnostics, Policy};
 use seccomp_policies::profile::Profile;
 use seccomp_policies::syscalls::Arch;
 
-use super::{Error, output, target_parser};
+use super::{Error, target_parser};
+use crate::cli::output;
 
 /// How files are read that may be of other programs: the same for every command.
 #[derive(Debug, clap::Args)]

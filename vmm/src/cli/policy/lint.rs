@@ -7,10 +7,10 @@ use seccomp_policies::language::Policy;
 use seccomp_policies::lint::{self, Findings, Lint, Used};
 use serde::Serialize;
 
+use super::Error;
 use super::check::Finding;
 use super::input::{self, Reading};
-use super::{Error, output};
-use crate::cli::Outcome;
+use crate::cli::{Outcome, output};
 
 const EXAMPLES: &str = "\
 Findings are warnings: the policy holds, and may be meant so. --allow turns a kind off by its name:

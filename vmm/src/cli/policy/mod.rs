@@ -12,11 +12,9 @@ mod fmt;
 mod import;
 mod input;
 mod lint;
-mod output;
 mod profile;
 mod simulate;
 mod stats;
-mod table;
 
 use std::io;
 use std::path::PathBuf;
@@ -24,7 +22,7 @@ use std::path::PathBuf;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use seccomp_policies::syscalls::Arch;
 
-use super::Outcome;
+use super::{Outcome, output};
 
 /// Arguments of `policy`.
 #[derive(Debug, clap::Args)]
@@ -71,17 +69,9 @@ pub enum Error {
         /// What the system said.
         source: io::Error,
     },
-    /// A file cannot be written. What was there before is still there.
-    #[error("cannot write {}: {source}; what was there is unchanged", path.display())]
-    Write {
-        /// The path given.
-        path: PathBuf,
-        /// What the system said.
-        source: io::Error,
-    },
-    /// Standard output takes nothing.
-    #[error("cannot write to standard output: {0}")]
-    Output(#[source] io::Error),
+    /// A result cannot be written.
+    #[error(transparent)]
+    Output(#[from] output::Error),
     /// A terminal is no place for a program's bytes.
     #[error(
         "a program's bytes would garble the terminal; write them to a file with -o FILE, or pipe them on, or \

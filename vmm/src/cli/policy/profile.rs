@@ -8,8 +8,8 @@ use seccomp_policies::syscalls::Arch;
 use seccomp_policies::trace::{Counts, counts};
 use serde_json::json;
 
-use super::{Error, input, output, target_parser};
-use crate::cli::Outcome;
+use super::{Error, input, target_parser};
+use crate::cli::{Outcome, output};
 
 const EXAMPLES: &str = "\
 LOG is an strace log or its table (strace -c), a table of perf trace -s, a list of calls, or the \

@@ -9,9 +9,9 @@ use seccomp_policies::simulate::{Finding, Simulation, Tally, simulate};
 use seccomp_policies::trace;
 
 use super::input::Reading;
-use super::table::{self, Cell};
-use super::{Error, explain, input, output};
-use crate::cli::Outcome;
+use super::{Error, explain, input};
+use crate::cli::table::{self, Cell};
+use crate::cli::{Outcome, output};
 
 const EXAMPLES: &str = "\
 TRACE is what strace wrote, with whatever options (-f, -o, -t, -r, -y, ...), or a list with a call on \

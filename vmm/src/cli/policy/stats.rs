@@ -8,10 +8,10 @@ use seccomp_policies::compile::Weights;
 use seccomp_policies::stats::{self, Backend, CallCost, Stats};
 use serde::Serialize;
 
+use super::Error;
 use super::input::{self, Reading};
-use super::table::{self, Cell};
-use super::{Error, output};
-use crate::cli::Outcome;
+use crate::cli::table::{self, Cell};
+use crate::cli::{Outcome, output};
 
 const EXAMPLES: &str = "\
 Instructions are of the program, executed on average by the allowed calls whose arguments decide (each \

@@ -1,4 +1,4 @@
-//! Where this command's words go: results to standard output, findings to standard error.
+//! Where the commands' words go: results to standard output, findings to standard error.
 
 use std::env;
 use std::fs::{self, OpenOptions};
@@ -8,7 +8,21 @@ use std::path::{Path, PathBuf};
 use seccomp_policies::language::{Diagnostics, Severity};
 use serde::Serialize;
 
-use super::Error;
+/// Why a result is not where it was to go.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A file cannot be written. What was there before is still there.
+    #[error("cannot write {}: {source}; what was there is unchanged", path.display())]
+    Write {
+        /// The path given.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// Standard output takes nothing.
+    #[error("cannot write to standard output: {0}")]
+    Output(#[source] io::Error),
+}
 
 /// Writes a result. A reader that has seen enough is no error.
 pub(super) fn print(bytes: &[u8]) -> Result<(), Error> {

@@ -1,0 +1,3 @@
+//! What threads may ask of the kernel, looked at from outside: processes that run, whoever wrote them.
+
+pub mod live;

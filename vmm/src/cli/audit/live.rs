@@ -1,0 +1,115 @@
+//! `ringfence audit live`.
+
+mod json;
+mod text;
+
+use std::path::{Path, PathBuf};
+
+use seccomp_policies::import::{self, Options};
+use seccomp_policies::language::Policy;
+use seccomp_policies::syscalls::Arch;
+
+use super::Error;
+use crate::audit::live::{self, Audit, Expected, process};
+use crate::cli::{Outcome, output};
+
+const EXAMPLES: &str = "\
+Each thread is stopped once, for as long as the kernel takes to show its filters, and goes on as it was. \
+A run of ringfence is held against this program: each thread has the very filter that the build made for \
+its role, and behind its descriptors lie the objects that its policy names. Another program is held \
+against policies of any format, or only shown.
+
+Filters can be seen with CAP_SYS_ADMIN and CAP_SYS_PTRACE alone; everything else is shown without.
+
+Exit codes: 0 every thread is as it should be, or nobody said how; 1 one is not, with a line for each \
+deviation; 2 nothing can be said.
+
+Examples:
+  ringfence audit live 4711
+  ringfence audit live 4711 --filters
+  ringfence audit live --all
+  ringfence audit live 4711 --expect server.policy
+  ringfence audit live 4711 --expect 'fc_vcpu*=fc.json:vcpu' --expect fc_api=fc.json:api --json";
+
+/// Arguments of `audit live`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
+pub(super) struct Args {
+    /// The processes
+    #[arg(required_unless_present = "all", value_name = "PID", value_parser = clap::value_parser!(i32).range(1..))]
+    pids: Vec<i32>,
+    /// Every process that seccomp holds, or that has a thread which it holds
+    #[arg(long, conflicts_with = "pids")]
+    all: bool,
+    /// What threads should be held to: a policy, and whose; without a name every thread's, with `*` at its end for names that
+    /// begin so; may be given several times
+    #[arg(long, value_name = "[THREADS=]FILE[:ROLE]", conflicts_with = "all")]
+    expect: Vec<String>,
+    /// What the filters allow, as the text of a policy
+    #[arg(long, conflicts_with = "json")]
+    filters: bool,
+    /// How long each thread stood still
+    #[arg(long)]
+    timing: bool,
+    /// For programs: one JSON object, with everything
+    #[arg(long)]
+    json: bool,
+}
+
+pub(super) fn run(args: &Args) -> Result<Outcome, Error> {
+    let expected = args.expect.iter().map(|text| expected(text)).collect::<Result<Vec<_>, _>>()?;
+    let audits = if args.all { of_all()? } else { of_each(&args.pids, &expected)? };
+    if args.json {
+        output::json(&json::Report::new(&audits))?;
+    } else {
+        output::print(text::text(&audits, args.filters, args.timing).as_bytes())?;
+    }
+    Ok(if audits.iter().all(Audit::is_attested) { Outcome::Done } else { Outcome::Deficient })
+}
+
+fn of_each(pids: &[i32], expected: &[Expected]) -> Result<Vec<Audit>, Error> {
+    Ok(pids.iter().map(|pid| live::audit(*pid, expected)).collect::<Result<Vec<_>, _>>()?)
+}
+
+/// Those of which a thread is held. One that has ended meanwhile is left out.
+fn of_all() -> Result<Vec<Audit>, Error> {
+    let held = |audit: &Audit| audit.threads.iter().any(|seen| seen.thread.mode != process::Mode::Off);
+    let mut audits = Vec::new();
+    for pid in process::all()? {
+        match live::audit(pid, &[]) {
+            Ok(audit) if held(&audit) => audits.push(audit),
+            Ok(_) | Err(process::Error::NoSuchProcess { .. }) => {}
+            Err(error) => output::say(&format!("ringfence: {error}\n")),
+        }
+    }
+    Ok(audits)
+}
+
+/// `[THREADS=]FILE[:ROLE]`
+fn expected(text: &str) -> Result<Expected, Error> {
+    let (threads, file) = match text.split_once('=') {
+        Some((threads, file)) if !Path::new(text).exists() => (Some(threads.to_owned()), file),
+        _ => (None, text),
+    };
+    let (path, role) = match file.rsplit_once(':') {
+        Some((path, role)) if !Path::new(file).exists() => (PathBuf::from(path), Some(role.to_owned())),
+        _ => (PathBuf::from(file), None),
+    };
+    Ok(Expected { threads, policy: policy(&path, role)? })
+}
+
+fn policy(path: &Path, role: Option<String>) -> Result<Policy, Error> {
+    let options = Options { arch: Some(Arch::X86_64), role, ..Options::default() };
+    let imported = import::read(path, None, &options).map_err(|findings| {
+        output::show(&findings);
+        Error::Refused { path: path.to_owned() }
+    })?;
+    output::show_losses(&imported.notes);
+    let mut policies = imported.policies;
+    if policies.len() > 1 {
+        let roles = policies.into_iter().map(|policy| policy.role).collect();
+        return Err(Error::SeveralRoles { path: path.to_owned(), roles });
+    }
+    policies.pop().ok_or_else(|| Error::Refused { path: path.to_owned() })
+}

@@ -1,0 +1,305 @@
+//! What was seen, for a person.
+
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use rustix::thread::CapabilitySet;
+use seccomp_policies::embed::Embedded;
+use seccomp_policies::import::{Options, raw};
+use seccomp_policies::language;
+use seccomp_policies::syscalls::Arch;
+
+use crate::audit::live::attest::{self, Allowed, Finding};
+use crate::audit::live::process::Mode;
+use crate::audit::live::{Audit, Seen};
+use crate::cli::table::{self, Cell};
+
+/// Everything, process by process.
+pub(super) fn text(audits: &[Audit], filters: bool, timing: bool) -> String {
+    let parts: Vec<String> = audits.iter().map(|audit| of_process(audit, filters, timing)).collect();
+    if parts.is_empty() {
+        return "no process is held by seccomp\n".to_owned();
+    }
+    parts.join("\n")
+}
+
+fn of_process(audit: &Audit, filters: bool, timing: bool) -> String {
+    let mut text = heading(audit);
+    let mut header = vec!["thread", "tid", "seccomp", "filters", "calls", "fds", "held to"];
+    if timing {
+        header.insert(6, "stopped us");
+    }
+    let rows = audit.threads.iter().map(|seen| row(seen, timing)).collect();
+    text.push_str(&table::text(&header, rows));
+    text.push_str(LEGEND);
+    text.push_str(&privileges(audit));
+    text.push_str(&other_entries(audit));
+    if timing {
+        text.push_str(&stops(audit));
+    }
+    if filters {
+        text.push_str(&policies(audit));
+    }
+    text.push_str(&verdict(audit));
+    text
+}
+
+const LEGEND: &str = "\
+filters: instructions of each; calls: let through whatever their arguments,
+and with some; fds: of a table of its own
+";
+
+fn heading(audit: &Audit) -> String {
+    let process = &audit.process;
+    let bits = if process.is_32_bit { ", a 32-bit program, whose own calls are counted" } else { "" };
+    let threads = counted(audit.threads.len(), "thread");
+    let mut text = format!("process {} {}, {threads}{bits}\n", process.pid, process.name);
+    if let Some(path) = &process.executable {
+        let this = if process.is_this_program { ", this program" } else { "" };
+        let _ = writeln!(text, "{}{this}", path.display());
+    }
+    text
+}
+
+/// A number and what it counts.
+fn counted(count: usize, what: &str) -> String {
+    if count == 1 { format!("1 {what}") } else { format!("{count} {what}s") }
+}
+
+fn row(seen: &Seen, timing: bool) -> Vec<Cell> {
+    let thread = &seen.thread;
+    let mut cells = vec![
+        Cell::from(thread.name.as_str()),
+        Cell::Number(thread.tid.to_string()),
+        Cell::from(thread.mode.name()),
+        Cell::from(filters(seen)),
+        Cell::from(calls(seen)),
+        Cell::from(descriptors(seen)),
+    ];
+    if timing {
+        cells.push(Cell::Number(seen.stopped.map_or_else(String::new, |time| time.as_micros().to_string())));
+    }
+    cells.push(Cell::from(if thread.is_kernel_worker {
+        "kernel worker: no calls".to_owned()
+    } else {
+        held_to(&seen.finding)
+    }));
+    cells
+}
+
+fn filters(seen: &Seen) -> String {
+    match &seen.programs {
+        Err(_) => "not seen".into(),
+        Ok(programs) if programs.is_empty() => "-".into(),
+        Ok(programs) => {
+            let lengths: Vec<String> = programs.iter().map(|program| program.len().to_string()).collect();
+            lengths.join(", ")
+        }
+    }
+}
+
+fn calls(seen: &Seen) -> String {
+    match (seen.thread.mode, &seen.programs) {
+        _ if seen.thread.is_kernel_worker => "-".into(),
+        (Mode::Off, _) => "all".into(),
+        // `mode1_syscalls`, Linux kernel/seccomp.c.
+        (Mode::Strict, _) => "4".into(),
+        (_, Ok(programs)) if !programs.is_empty() => match seen.allowed {
+            Some(Allowed { whatever_the_arguments, by_arguments: 0, .. }) => {
+                whatever_the_arguments.to_string()
+            }
+            Some(Allowed { whatever_the_arguments, by_arguments, .. }) => {
+                format!("{whatever_the_arguments} + {by_arguments}")
+            }
+            None => "too many to say".into(),
+        },
+        _ => "not seen".into(),
+    }
+}
+
+fn descriptors(seen: &Seen) -> String {
+    match (seen.own_table, &seen.descriptors) {
+        (Some(true), Some(held)) => held.len().to_string(),
+        (Some(true), None) => "its own".into(),
+        (Some(false), _) => "shared".into(),
+        (None, _) => "not seen".into(),
+    }
+}
+
+fn held_to(finding: &Finding) -> String {
+    match finding {
+        Finding::Build { role, tier, on_violation } => {
+            let (tier, choice) = (attest::tier_name(*tier), attest::choice_name(*on_violation));
+            format!("{role}: {tier}, {choice}")
+        }
+        Finding::Strict { role } => format!("{role}: strict mode"),
+        Finding::NotFencedYet => "main: not fenced yet".into(),
+        Finding::Equal { role } => format!("{role}: proved equal"),
+        Finding::Deviates(_) => "DEVIATES, see below".into(),
+        Finding::Unexpected => String::new(),
+    }
+}
+
+/// Names of threads, each once, with how many have it.
+fn names<'a>(threads: impl Iterator<Item = &'a Seen>) -> String {
+    let mut counted: Vec<(&str, usize)> = Vec::new();
+    for Seen { thread, .. } in threads {
+        match counted.iter_mut().find(|(name, _)| *name == thread.name) {
+            Some((_, count)) => *count += 1,
+            None => counted.push((&thread.name, 1)),
+        }
+    }
+    let words = counted.iter().map(|(name, count)| match count {
+        1 => (*name).to_owned(),
+        count => format!("{count} of {name}"),
+    });
+    words.collect::<Vec<_>>().join(", ")
+}
+
+/// Of all threads in a line where all are alike, else in a line for each kind.
+fn privileges(audit: &Audit) -> String {
+    let mut kinds: Vec<(String, Vec<&Seen>)> = Vec::new();
+    for seen in &audit.threads {
+        let thread = &seen.thread;
+        let words = format!(
+            "no_new_privs {}, capabilities: {}",
+            if thread.no_new_privileges { "set" } else { "not set" },
+            capabilities(thread.capabilities)
+        );
+        match kinds.iter_mut().find(|(known, _)| *known == words) {
+            Some((_, threads)) => threads.push(seen),
+            None => kinds.push((words, vec![seen])),
+        }
+    }
+    match kinds.as_slice() {
+        [(words, _)] => format!("every thread: {words}\n"),
+        kinds => kinds.iter().fold(String::new(), |mut text, (words, threads)| {
+            let _ = writeln!(text, "{}: {words}", names(threads.iter().copied()));
+            text
+        }),
+    }
+}
+
+/// By their names, or by those that are missing where that is shorter; what this program does not know, as a number.
+fn capabilities(bits: u64) -> String {
+    let (held, all) = (CapabilitySet::from_bits_truncate(bits), CapabilitySet::all());
+    let names = |set: CapabilitySet| set.iter_names().map(|(name, _)| name.to_owned()).collect::<Vec<_>>();
+    let missing = names(all - held);
+    if missing.is_empty() {
+        return "all".into();
+    }
+    let mut held = names(held);
+    if missing.len() < held.len() {
+        return format!("all but {}", missing.join(" "));
+    }
+    let unknown = bits & !all.bits();
+    held.extend((unknown != 0).then(|| format!("{unknown:#x}")));
+    if held.is_empty() { "none".into() } else { held.join(" ") }
+}
+
+/// Threads whose filters leave the other way into the kernel open.
+fn other_entries(audit: &Audit) -> String {
+    let is_open = |seen: &&Seen| seen.allowed.is_some_and(|allowed| allowed.of_32_bits > 0);
+    let open = names(audit.threads.iter().filter(is_open));
+    if open.is_empty() || audit.process.is_32_bit {
+        return String::new();
+    }
+    format!("{open}: 32-bit calls (int 0x80) are let through, too\n")
+}
+
+fn stops(audit: &Audit) -> String {
+    let mut times: Vec<Duration> = audit.threads.iter().filter_map(|seen| seen.stopped).collect();
+    times.sort_unstable();
+    match times.get(times.len() / 2) {
+        None => "no thread was stopped\n".into(),
+        Some(median) => format!(
+            "{} stopped, each once: median {} us, longest {} us\n",
+            counted(times.len(), "thread"),
+            median.as_micros(),
+            times.last().copied().unwrap_or_default().as_micros()
+        ),
+    }
+}
+
+/// The policies of all filters, each once.
+fn policies(audit: &Audit) -> String {
+    let mut text = String::new();
+    if audit.process.is_32_bit {
+        return "# filters of a 32-bit program are not shown: the text of a policy is about 64-bit calls; --json has the programs\n"
+            .to_owned();
+    }
+    let mut shown: Vec<&Seen> = Vec::new();
+    for seen in &audit.threads {
+        let Ok(programs) = &seen.programs else { continue };
+        if programs.is_empty() || shown.iter().any(|other| other.programs.as_ref() == Ok(programs)) {
+            continue;
+        }
+        shown.push(seen);
+        let alike = audit.threads.iter().filter(|other| other.programs.as_ref() == Ok(programs));
+        let _ = writeln!(text, "\n# of {}{}", names(alike), origin(&seen.finding));
+        text.push_str(&policy(seen));
+    }
+    text.push('\n');
+    text
+}
+
+fn origin(finding: &Finding) -> &'static str {
+    match finding {
+        Finding::Build { .. } => ", whose filter is the program that the build made of this text",
+        _ => ", from the kernel's programs",
+    }
+}
+
+fn policy(seen: &Seen) -> String {
+    if let Finding::Build { role, .. } = &seen.finding
+        && let Some(text) = attest::policy_of(role).and_then(source)
+    {
+        return text;
+    }
+    let programs = seen.programs.as_deref().unwrap_or_default();
+    let options = Options { arch: Some(Arch::X86_64), lossy: true, ..Options::default() };
+    match raw::stack(&seen.thread.name, programs, &options) {
+        Ok(imported) => imported.policies.iter().map(language::write).collect(),
+        Err(findings) => findings.render(false),
+    }
+}
+
+/// A policy of the build as one text.
+fn source(policy: &Embedded) -> Option<String> {
+    let checked = language::check_sources(policy.sources.first()?.0, policy.sources, Arch::X86_64).ok()?;
+    Some(language::write(&checked.policy))
+}
+
+fn verdict(audit: &Audit) -> String {
+    let mut text = String::new();
+    for seen in &audit.threads {
+        for deviation in seen.all_deviations() {
+            let _ = writeln!(text, "{} ({}): {deviation}", seen.thread.name, seen.thread.tid);
+        }
+        if let (Finding::Unexpected, Err(error)) = (&seen.finding, &seen.programs) {
+            let _ = writeln!(
+                text,
+                "{} ({}): its filters cannot be seen: {error}",
+                seen.thread.name, seen.thread.tid
+            );
+        }
+    }
+    if audit.ended {
+        text.push_str("it came to its end while it was looked at: not every thread of it was seen\n");
+    }
+    let deviations: usize = audit.threads.iter().map(|seen| seen.all_deviations().count()).sum();
+    let expected = audit.threads.iter().any(|seen| seen.finding != Finding::Unexpected);
+    match (expected, deviations) {
+        (false, _) => {}
+        (true, 0) if audit.is_ours => {
+            text.push_str(
+                "attested: every thread is held to what this build proved, and holds what its policy names\n",
+            );
+        }
+        (true, 0) => text.push_str("attested: every thread is held to its policy\n"),
+        (true, count) => {
+            let _ = writeln!(text, "not attested: {}", counted(count, "deviation"));
+        }
+    }
+    text
+}

@@ -1,0 +1,66 @@
+//! `ringfence audit`: what threads may ask of the kernel, and whether that is what was meant.
+
+mod live;
+
+use std::path::PathBuf;
+
+use super::{Outcome, output};
+use crate::audit;
+
+/// Arguments of `audit`.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum Command {
+    /// Look at the threads of running processes: what holds each, by the kernel's own filters
+    Live(live::Args),
+}
+
+/// Why `audit` could not do what was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A process cannot be seen.
+    #[error(transparent)]
+    Process(#[from] audit::live::process::Error),
+    /// A policy cannot be read, or does not hold; what is wrong with it has been shown.
+    #[error("{} does not hold or cannot be read, so that nothing can be held against it", path.display())]
+    Refused {
+        /// The path given.
+        path: PathBuf,
+    },
+    /// A file of several threads' policies, where one is needed.
+    #[error(
+        "{} has policies of several threads: {}; choose one, as in --expect 'NAME*={}:{}'", path.display(), roles.join(", "),
+        path.display(), roles[0]
+    )]
+    SeveralRoles {
+        /// The path given.
+        path: PathBuf,
+        /// The threads' names.
+        roles: Vec<String>,
+    },
+    /// A result cannot be written.
+    #[error(transparent)]
+    Output(#[from] output::Error),
+}
+
+/// Runs the command. What cannot be answered has an exit code of its own, so that it is not taken for a "no".
+///
+/// # Errors
+/// See [`Error`].
+pub fn run(args: &Args) -> Result<Outcome, Error> {
+    let outcome = match &args.command {
+        Command::Live(args) => live::run(args),
+    };
+    outcome.or_else(|error| {
+        output::say(&format!("ringfence: {error}\n"));
+        Ok(Outcome::Ended(NO_ANSWER))
+    })
+}
+
+/// The question could not be answered.
+const NO_ANSWER: u8 = 2;
