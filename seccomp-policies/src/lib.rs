@@ -142,6 +142,8 @@ pub mod profile;
 #[cfg(feature = "toolchain")]
 pub mod prove;
 #[cfg(feature = "toolchain")]
+pub mod review;
+#[cfg(feature = "toolchain")]
 pub mod simulate;
 #[cfg(feature = "toolchain")]
 pub mod stats;

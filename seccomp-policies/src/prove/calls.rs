@@ -7,6 +7,7 @@ use std::ops::RangeInclusive;
 use biodivine_lib_bdd::{Bdd, BddVariable, op_function};
 
 use super::Count;
+use super::counterexample;
 use super::layout::{self, Field};
 use super::ranges::ranges;
 use crate::bpf::Half;
@@ -116,6 +117,13 @@ impl Calls {
     /// The argument registers of one call in the set; `None` if the set is empty.
     pub fn example(&self) -> Option<[u64; 6]> {
         self.first().map(|call| call.arguments)
+    }
+
+    /// One call in the set as a person would write it, with the arguments that make it one: `ioctl(fd=4, cmd=KVM_RUN)`.
+    /// `None` if the set is empty.
+    pub fn example_text(&self) -> Option<String> {
+        let example = counterexample::plain(self)?;
+        Some(counterexample::text(&example, self))
     }
 
     /// How many calls are in the set, of the 2^512 that there are.

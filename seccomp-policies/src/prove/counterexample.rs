@@ -43,7 +43,7 @@ impl fmt::Display for Difference {
 }
 
 /// Of the calls, one that people know: by an entry with a table, its number below the table's end, then the lowest.
-fn plain(calls: &Calls) -> Option<Call> {
+pub(super) fn plain(calls: &Calls) -> Option<Call> {
     let space = Space::new();
     let known = [Arch::X86_64, Arch::Aarch64].into_iter().find_map(|arch| {
         let of_arch = calls.intersection(&space.of_arch(arch.audit_value()));
@@ -67,7 +67,7 @@ fn plain(calls: &Calls) -> Option<Call> {
 ///
 /// Only what decides whether a call is among `calls` is written; where an argument's upper half decides that the kernel
 /// does not read, the whole register is.
-fn text(call: &Call, calls: &Calls) -> String {
+pub(super) fn text(call: &Call, calls: &Calls) -> String {
     let registers = calls.registers_of(call.arch, call.number);
     let text = match native(call) {
         Some((arch, syscall)) => {

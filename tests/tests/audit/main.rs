@@ -1,9 +1,10 @@
-//! `ringfence audit live`: what holds the threads of running processes, by the kernel's own programs.
+//! `ringfence audit`: policies side by side, and what holds the threads of running processes.
 
 mod disturbance;
 mod moving;
 mod others;
 mod ours;
+mod policies;
 mod sleeper;
 
 use std::process::{Command, Output, Stdio};

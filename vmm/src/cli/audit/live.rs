@@ -5,10 +5,6 @@ mod text;
 
 use std::path::{Path, PathBuf};
 
-use seccomp_policies::import::{self, Options};
-use seccomp_policies::language::Policy;
-use seccomp_policies::syscalls::Arch;
-
 use super::Error;
 use crate::audit::live::{self, Audit, Expected, process};
 use crate::cli::{Outcome, output};
@@ -96,20 +92,11 @@ fn expected(text: &str) -> Result<Expected, Error> {
         Some((path, role)) if !Path::new(file).exists() => (PathBuf::from(path), Some(role.to_owned())),
         _ => (PathBuf::from(file), None),
     };
-    Ok(Expected { threads, policy: policy(&path, role)? })
-}
-
-fn policy(path: &Path, role: Option<String>) -> Result<Policy, Error> {
-    let options = Options { arch: Some(Arch::X86_64), role, ..Options::default() };
-    let imported = import::read(path, None, &options).map_err(|findings| {
-        output::show(&findings);
-        Error::Refused { path: path.to_owned() }
-    })?;
-    output::show_losses(&imported.notes);
-    let mut policies = imported.policies;
+    let mut policies = super::read(&path, role)?;
     if policies.len() > 1 {
         let roles = policies.into_iter().map(|policy| policy.role).collect();
-        return Err(Error::SeveralRoles { path: path.to_owned(), roles });
+        return Err(Error::SeveralRoles { path, roles });
     }
-    policies.pop().ok_or_else(|| Error::Refused { path: path.to_owned() })
+    let policy = policies.pop().ok_or(Error::Refused { path })?;
+    Ok(Expected { threads, policy })
 }

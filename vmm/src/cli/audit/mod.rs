@@ -1,8 +1,13 @@
 //! `ringfence audit`: what threads may ask of the kernel, and whether that is what was meant.
 
 mod live;
+mod policies;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+
+use seccomp_policies::import::{self, Options};
+use seccomp_policies::language::Policy;
+use seccomp_policies::syscalls::Arch;
 
 use super::{Outcome, output};
 use crate::audit;
@@ -16,6 +21,8 @@ pub struct Args {
 
 #[derive(Debug, clap::Subcommand)]
 enum Command {
+    /// Put the roles' policies side by side: what each may call, under which condition, and what it can do by that
+    Policies(policies::Args),
     /// Look at the threads of running processes: what holds each, by the kernel's own filters
     Live(live::Args),
 }
@@ -31,6 +38,14 @@ pub enum Error {
     Refused {
         /// The path given.
         path: PathBuf,
+    },
+    /// Nobody has this role.
+    #[error("there is no role {name}: there are {}", roles.join(", "))]
+    NoSuchRole {
+        /// What was asked for.
+        name: String,
+        /// The roles that there are.
+        roles: Vec<String>,
     },
     /// A file of several threads' policies, where one is needed.
     #[error(
@@ -55,6 +70,7 @@ pub enum Error {
 pub fn run(args: &Args) -> Result<Outcome, Error> {
     let outcome = match &args.command {
         Command::Live(args) => live::run(args),
+        Command::Policies(args) => policies::run(args),
     };
     outcome.or_else(|error| {
         output::say(&format!("ringfence: {error}\n"));
@@ -64,3 +80,14 @@ pub fn run(args: &Args) -> Result<Outcome, Error> {
 
 /// The question could not be answered.
 const NO_ANSWER: u8 = 2;
+
+/// Reads a policy of any format, for 64-bit x86. What is wrong with it, and what of it was lost, is shown.
+fn read(path: &Path, role: Option<String>) -> Result<Vec<Policy>, Error> {
+    let options = Options { arch: Some(Arch::X86_64), role, ..Options::default() };
+    let imported = import::read(path, None, &options).map_err(|findings| {
+        output::show(&findings);
+        Error::Refused { path: path.to_owned() }
+    })?;
+    output::show_losses(&imported.notes);
+    Ok(imported.policies)
+}
