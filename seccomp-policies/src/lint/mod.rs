@@ -64,6 +64,20 @@ impl Lint {
         }
     }
 
+    /// What it is about, in a line.
+    pub const fn meaning(self) -> &'static str {
+        match self {
+            Self::OpenDescriptor => "a call on a descriptor, whichever it is",
+            Self::UnpinnedArgument => "ioctl, mmap, prctl, socket and such, asked to do anything",
+            Self::DangerousCall => "a call by which others broke out, or that few programs need",
+            Self::ExecutableMemory => "mmap or mprotect that may make memory executable",
+            Self::NewNamespace => "clone that may make namespaces, and every clone3",
+            Self::HiddenFailure => "an answer that keeps a refusal from being noticed",
+            Self::MissingRestart => "a wait that restart_syscall continues, which is refused",
+            Self::UnusedRule => "a rule for a call that no --profile has",
+        }
+    }
+
     /// The lint of a name.
     pub fn from_name(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|lint| lint.name() == name)

@@ -22,6 +22,8 @@ pub const SCHEMA: u32 = 1;
 /// Policies side by side.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Review {
+    /// `policies`: what of an audit this is.
+    pub report: &'static str,
     /// [`SCHEMA`]
     pub schema: u32,
     /// The roles, in the order in which they were given.
@@ -122,6 +124,7 @@ pub fn review(policies: &[Policy]) -> Review {
         })
     });
     Review {
+        report: "policies",
         schema: SCHEMA,
         roles: policies.iter().map(Role::new).collect(),
         calls: rows.collect(),

@@ -4,6 +4,7 @@ mod disturbance;
 mod moving;
 mod others;
 mod ours;
+mod pipelines;
 mod policies;
 mod sleeper;
 

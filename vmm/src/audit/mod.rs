@@ -1,3 +1,4 @@
 //! What threads may ask of the kernel, looked at from outside: processes that run, whoever wrote them.
 
+pub mod compare;
 pub mod live;

@@ -19,6 +19,7 @@ pub mod policy;
 pub mod run;
 pub mod run_config;
 mod run_devices;
+mod sarif;
 mod socket;
 mod table;
 

@@ -10,6 +10,7 @@ pub mod process;
 pub mod tracee;
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use seccomp_policies::bpf::Instruction;
@@ -62,10 +63,13 @@ pub struct Expected {
     pub threads: Option<String>,
     /// What it should be held to.
     pub policy: Policy,
+    /// Where that stands.
+    pub file: PathBuf,
 }
 
 impl Expected {
-    fn is_for(&self, thread: &str) -> bool {
+    /// Whether a thread of this name is meant.
+    pub fn is_for(&self, thread: &str) -> bool {
         match self.threads.as_deref() {
             None => true,
             Some(pattern) => match pattern.strip_suffix('*') {

@@ -1,6 +1,7 @@
 //! `ringfence audit live`.
 
 mod json;
+mod sarif;
 mod text;
 
 use std::path::{Path, PathBuf};
@@ -51,6 +52,9 @@ pub(super) struct Args {
     /// For programs: one JSON object, with everything
     #[arg(long)]
     json: bool,
+    /// For code hosts: the deviations as SARIF
+    #[arg(long, conflicts_with_all = ["json", "filters"])]
+    sarif: bool,
 }
 
 pub(super) fn run(args: &Args) -> Result<Outcome, Error> {
@@ -58,6 +62,8 @@ pub(super) fn run(args: &Args) -> Result<Outcome, Error> {
     let audits = if args.all { of_all()? } else { of_each(&args.pids, &expected)? };
     if args.json {
         output::json(&json::Report::new(&audits))?;
+    } else if args.sarif {
+        output::json(&sarif::log(&audits, &expected))?;
     } else {
         output::print(text::text(&audits, args.filters, args.timing).as_bytes())?;
     }
@@ -97,6 +103,6 @@ fn expected(text: &str) -> Result<Expected, Error> {
         let roles = policies.into_iter().map(|policy| policy.role).collect();
         return Err(Error::SeveralRoles { path, roles });
     }
-    let policy = policies.pop().ok_or(Error::Refused { path })?;
-    Ok(Expected { threads, policy })
+    let policy = policies.pop().ok_or_else(|| Error::Refused { path: path.clone() })?;
+    Ok(Expected { threads, policy, file: path })
 }

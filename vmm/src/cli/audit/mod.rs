@@ -1,8 +1,10 @@
 //! `ringfence audit`: what threads may ask of the kernel, and whether that is what was meant.
 
+mod diff;
 mod live;
 mod policies;
 
+use std::io;
 use std::path::{Path, PathBuf};
 
 use seccomp_policies::import::{self, Options};
@@ -25,6 +27,8 @@ enum Command {
     Policies(policies::Args),
     /// Look at the threads of running processes: what holds each, by the kernel's own filters
     Live(live::Args),
+    /// What two reports say differently
+    Diff(diff::Args),
 }
 
 /// Why `audit` could not do what was asked.
@@ -38,6 +42,44 @@ pub enum Error {
     Refused {
         /// The path given.
         path: PathBuf,
+    },
+    /// A report cannot be read.
+    #[error("cannot read the report {}: {source}", path.display())]
+    ReadReport {
+        /// The path given.
+        path: PathBuf,
+        /// The system's reason.
+        source: io::Error,
+    },
+    /// It is no JSON.
+    #[error("{} is no JSON: {source}; a report is what --json prints", path.display())]
+    NoJson {
+        /// The path given.
+        path: PathBuf,
+        /// What is wrong, and where.
+        source: serde_json::Error,
+    },
+    /// It is none, or not of this version.
+    #[error("{} {source}", path.display())]
+    Report {
+        /// The path given.
+        path: PathBuf,
+        /// Why.
+        source: audit::compare::Error,
+    },
+    /// Two reports of different kinds.
+    #[error(
+        "{} is of `audit {old_kind}`, and {} of `audit {new_kind}`: compare two of one kind", old.display(), new.display()
+    )]
+    Kinds {
+        /// The first.
+        old: PathBuf,
+        /// Its kind.
+        old_kind: &'static str,
+        /// The second.
+        new: PathBuf,
+        /// Its kind.
+        new_kind: &'static str,
     },
     /// Nobody has this role.
     #[error("there is no role {name}: there are {}", roles.join(", "))]
@@ -71,6 +113,7 @@ pub fn run(args: &Args) -> Result<Outcome, Error> {
     let outcome = match &args.command {
         Command::Live(args) => live::run(args),
         Command::Policies(args) => policies::run(args),
+        Command::Diff(args) => diff::run(args),
     };
     outcome.or_else(|error| {
         output::say(&format!("ringfence: {error}\n"));

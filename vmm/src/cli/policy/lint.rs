@@ -10,6 +10,7 @@ use serde::Serialize;
 use super::Error;
 use super::check::Finding;
 use super::input::{self, Reading};
+use crate::cli::sarif::{Level, Log, Problem, Rule};
 use crate::cli::{Outcome, output};
 
 const EXAMPLES: &str = "\
@@ -28,7 +29,8 @@ Exit codes: 0 nothing was found; 1 something was; 2 a policy cannot be read.
 Examples:
   ringfence policy lint vcpu.policy
   ringfence policy lint web.policy --profile web.profile --allow open-descriptor
-  ringfence policy lint server.policy --allow open-descriptor --json";
+  ringfence policy lint server.policy --allow open-descriptor --json
+  ringfence policy lint policies/*.policy --sarif > findings.sarif";
 
 /// Version of the shape of the JSON; it changes when a member changes its meaning or goes away.
 const SCHEMA: u32 = 1;
@@ -49,6 +51,9 @@ pub(super) struct Args {
     /// For programs: one JSON object
     #[arg(long)]
     json: bool,
+    /// For code hosts: the findings as SARIF
+    #[arg(long, conflicts_with = "json")]
+    sarif: bool,
     #[command(flatten)]
     reading: Reading,
 }
@@ -68,6 +73,12 @@ pub(super) fn run(args: &Args) -> Result<Outcome, Error> {
         let policies =
             linted.iter().map(|(file, policy, findings)| Linted::new(file, policy, findings)).collect();
         output::json(&Report { schema: SCHEMA, policies })?;
+    } else if args.sarif {
+        let problems = linted.iter().flat_map(|(_, _, findings)| problems(findings)).collect();
+        output::json(&Log::new(
+            &Lint::ALL.map(|lint| Rule { id: lint.name(), text: lint.meaning() }),
+            problems,
+        ))?;
     } else {
         for (_, _, findings) in &linted {
             output::print_findings(&findings.diagnostics)?;
@@ -75,6 +86,22 @@ pub(super) fn run(args: &Args) -> Result<Outcome, Error> {
         output::say(&summary(count, linted.len()));
     }
     Ok(if count == 0 { Outcome::Done } else { Outcome::Deficient })
+}
+
+/// What was found in a policy, at the places of its text.
+fn problems(findings: &Findings) -> impl Iterator<Item = Problem> {
+    let sources = findings.diagnostics.sources();
+    findings.lints.iter().zip(findings.diagnostics.iter()).map(move |(lint, found)| {
+        let place = found.labels.first().map(|label| (&sources[label.source], &label.span));
+        Problem {
+            rule: lint.name(),
+            level: Level::Warning,
+            message: [std::slice::from_ref(&found.title), &found.help].concat().join("; "),
+            file: place.map(|(source, _)| source.shown.clone()),
+            region: place.map(|(source, span)| [span.start, span.end].map(|byte| source.position(byte))),
+            subject: None,
+        }
+    })
 }
 
 /// What the profiles have counted; `None` without profiles.
@@ -131,6 +158,19 @@ impl<'a> Linted<'a> {
             file,
             role: &policy.role,
             findings: findings.lints.iter().zip(among.iter()).map(named).collect(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_help_has_every_kind_with_its_meaning() {
+        for lint in Lint::ALL {
+            let line = format!("\n  {:<18} {}\n", lint.name(), lint.meaning());
+            assert!(EXAMPLES.contains(&line), "{line}");
         }
     }
 }

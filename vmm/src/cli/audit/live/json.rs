@@ -1,4 +1,4 @@
-//! What was seen, for programs: `docs/audit.md`.
+//! What was seen, for programs: `docs/audit-schema.md`.
 
 use std::path::Path;
 
@@ -13,6 +13,8 @@ const SCHEMA: u32 = 1;
 /// The whole.
 #[derive(Serialize)]
 pub(super) struct Report<'a> {
+    #[serde(rename = "report")]
+    kind: &'static str,
     schema: u32,
     attested: bool,
     processes: Vec<Process<'a>>,
@@ -79,6 +81,7 @@ struct Descriptor<'a> {
 impl<'a> Report<'a> {
     pub(super) fn new(audits: &'a [Audit]) -> Self {
         Self {
+            kind: "live",
             schema: SCHEMA,
             attested: audits.iter().all(Audit::is_attested),
             processes: audits.iter().map(Process::new).collect(),

@@ -1,0 +1,181 @@
+//! What other programs take: JSON as it is documented, SARIF, and the comparison of two reports.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use ringfence_tests::{binary, run};
+use serde_json::{Value, json};
+
+use super::{can_see_filters, live, text};
+
+fn ringfence(arguments: &[&str]) -> (i32, String) {
+    let output = Command::new(binary::ringfence())
+        .args(arguments)
+        .stdin(Stdio::null())
+        .output()
+        .expect("the binary can be started");
+    (output.status.code().expect("it ends by itself"), text(&output.stdout) + &text(&output.stderr))
+}
+
+fn report(code: i32, arguments: &[&str]) -> Value {
+    let (ended, said) = ringfence(arguments);
+    assert_eq!(ended, code, "{arguments:?}: {said}");
+    serde_json::from_str(&said).unwrap_or_else(|error| panic!("{error}: {said}"))
+}
+
+/// The members that a section of the document names.
+fn documented(section: &str) -> BTreeSet<String> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/audit-schema.md");
+    let text = fs::read_to_string(path).expect("the document is there");
+    let (_, section) = text.split_once(&format!("\n## {section}\n")).expect("it has this section");
+    let section = section.split_once("\n## ").map_or(section, |(section, _)| section);
+    let rows = section.lines().filter_map(|line| line.strip_prefix("| `")?.split_once('`'));
+    rows.map(|(member, _)| member.to_owned()).collect()
+}
+
+/// The members of a value that hold something else than further ones.
+fn members(value: &Value, path: &str, found: &mut BTreeSet<String>) {
+    match value {
+        Value::Object(members_of) => {
+            let dot = if path.is_empty() { "" } else { "." };
+            members_of.iter().for_each(|(name, value)| members(value, &format!("{path}{dot}{name}"), found));
+        }
+        Value::Array(values) => values.iter().for_each(|value| members(value, &format!("{path}[]"), found)),
+        _ => _ = found.insert(path.to_owned()),
+    }
+}
+
+fn assert_documented(section: &str, reports: &[&Value]) {
+    let mut found = BTreeSet::new();
+    for report in reports {
+        members(report, "", &mut found);
+    }
+    let documented = documented(section);
+    // Null stands where a list or an object could.
+    let could_be_more = |member: &String| {
+        documented
+            .iter()
+            .any(|other| other.strip_prefix(member.as_str()).is_some_and(|rest| rest.starts_with(['[', '.'])))
+    };
+    found.retain(|member| documented.contains(member) || !could_be_more(member));
+    assert_eq!(found, documented, "{section}");
+}
+
+#[test]
+fn reports_have_the_members_that_are_documented_and_no_other() {
+    let policies = report(0, &["audit", "policies", "--json"]);
+    assert_documented("audit policies", &[&policies]);
+    if !can_see_filters() {
+        return;
+    }
+    let of_run = |code: i32, tier: &str| {
+        let mut run = run::guest(["spin", "--cmdline", "beat", "--tier", tier]);
+        run.wait_for("beat 1");
+        report(code, &["audit", "live", &run.pid().to_string(), "--json"])
+    };
+    let (held, free) = (of_run(0, "filter"), of_run(1, "none"));
+    assert_documented("audit live", &[&held, &free]);
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let write = |name: &str, report: &Value| {
+        let path = folder.path().join(name);
+        fs::write(&path, report.to_string()).expect("the folder takes a file");
+        path.to_str().expect("its name is text").to_owned()
+    };
+    let (held, free) = (write("held", &held), write("free", &free));
+    let changes = report(1, &["audit", "diff", &held, &free, "--json"]);
+    assert_documented("audit diff", &[&changes]);
+    let (code, said) = ringfence(&["audit", "diff", &held, &free]);
+    assert_eq!(code, 1);
+    let expected = "thread rf-vcpu0 of rf-main: seccomp: was filter, is off\n";
+    assert!(said.contains(expected), "{said}");
+    assert_eq!(ringfence(&["audit", "diff", &held, &held]), (0, "the reports say the same\n".to_owned()));
+    let policies = write("policies", &policies);
+    let (code, said) = ringfence(&["audit", "diff", &held, &policies]);
+    assert_eq!(code, 2);
+    assert!(said.contains("compare two of one kind"), "{said}");
+}
+
+#[test]
+fn what_has_changed_between_two_policies_is_told_role_by_role() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let report = |name: &str, policy: &str| {
+        let file = folder.path().join("tool.policy");
+        fs::write(&file, policy).expect("the folder takes a file");
+        let (code, said) = ringfence(&[
+            "audit",
+            "policies",
+            "--json",
+            "--against",
+            file.to_str().expect("its name is text"),
+        ]);
+        assert_eq!(code, 0, "{said}");
+        let path = folder.path().join(name);
+        fs::write(&path, said).expect("the folder takes a file");
+        path.to_str().expect("its name is text").to_owned()
+    };
+    let head = "role tool\ntier filter\notherwise trap\nfd log = 4 -- a log\n";
+    let old = report("old", &format!("{head}write: fd == @log -- tell\ngetpid: -- who\n"));
+    let new = report("new", &format!("{head}write: fd == @log && count <= 80 -- tell\nexecve: -- tools\n"));
+    let (code, said) = ringfence(&["audit", "diff", &old, &new]);
+    assert_eq!(code, 1, "{said}");
+    assert_eq!(
+        said,
+        "role tool: call execve: new: whatever its arguments\n\
+         role tool: call getpid: gone: whatever its arguments\n\
+         role tool: call write: was fd == @log, is fd == @log && count <= 80\n\
+         role tool: can start a process: new: yes\n"
+    );
+    let (code, said) = ringfence(&["audit", "diff", &old, "/no/report"]);
+    assert_eq!(code, 2);
+    assert!(said.starts_with("ringfence: cannot read the report /no/report: "), "{said}");
+    let (code, said) =
+        ringfence(&["audit", "diff", &old, folder.path().join("tool.policy").to_str().expect("text")]);
+    assert_eq!(code, 2);
+    assert!(said.contains("is no JSON"), "{said}");
+}
+
+#[test]
+fn findings_about_a_policy_are_told_to_code_hosts_at_their_lines() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let file = folder.path().join("tool.policy");
+    let policy = "role tool\ntier filter\notherwise trap\n\nptrace: -- debug\n";
+    fs::write(&file, policy).expect("the folder takes a file");
+    let file = file.to_str().expect("its name is text");
+    let log = report(1, &["policy", "lint", file, "--sarif"]);
+    assert_eq!(log["version"], "2.1.0");
+    let driver = &log["runs"][0]["tool"]["driver"];
+    assert_eq!(driver["name"], "ringfence");
+    let rules = driver["rules"].as_array().expect("the kinds of findings");
+    let results = log["runs"][0]["results"].as_array().expect("a list");
+    for result in results {
+        assert!(rules.iter().any(|rule| rule["id"] == result["ruleId"]), "{result:#}");
+        let place = &result["locations"][0]["physicalLocation"];
+        assert_eq!(place["artifactLocation"]["uri"], format!("file://{file}"));
+    }
+    let dangerous = results.iter().find(|result| result["ruleId"] == "dangerous-call").expect("ptrace is");
+    let region = json!({ "startLine": 5, "startColumn": 1, "endLine": 5, "endColumn": 8 });
+    assert_eq!(dangerous["locations"][0]["physicalLocation"]["region"], region);
+    assert_eq!(dangerous["level"], "warning");
+}
+
+#[test]
+fn deviations_are_told_to_code_hosts_with_the_thread() {
+    if !can_see_filters() {
+        return;
+    }
+    let mut run = run::guest(["spin", "--cmdline", "beat", "--tier", "none"]);
+    run.wait_for("beat 1");
+    let log = report(1, &["audit", "live", &run.pid().to_string(), "--sarif"]);
+    let results = log["runs"][0]["results"].as_array().expect("a list");
+    let of_vcpu = results
+        .iter()
+        .find(|result| result["message"]["text"].as_str().is_some_and(|text| text.starts_with("rf-vcpu0 (")));
+    let of_vcpu = of_vcpu.expect("nothing holds it");
+    assert_eq!((&of_vcpu["ruleId"], &of_vcpu["level"]), (&json!("not-attested"), &json!("error")));
+    let name = of_vcpu["locations"][0]["logicalLocations"][0]["fullyQualifiedName"].as_str();
+    assert!(name.is_some_and(|name| name.starts_with(&format!("rf-main ({})/rf-vcpu0 (", run.pid()))));
+    let output = live(&[&run.pid().to_string(), "--sarif", "--json"]);
+    assert_eq!(output.status.code(), Some(2), "one of the two");
+}
