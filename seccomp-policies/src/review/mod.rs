@@ -105,6 +105,39 @@ pub struct Ability {
     pub together: bool,
 }
 
+/// A descriptor that some roles have alike.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SharedSlot<'a> {
+    /// Their names.
+    pub roles: Vec<&'a str>,
+    /// The descriptor.
+    pub slot: &'a NamedSlot,
+}
+
+impl NamedSlot {
+    /// Its number, or from which to which.
+    pub fn numbers(&self) -> String {
+        let Self { first, last, .. } = self;
+        if first == last { first.to_string() } else { format!("{first}..{last}") }
+    }
+}
+
+impl Review {
+    /// The descriptors of all roles, those that several have alike once.
+    pub fn slots(&self) -> Vec<SharedSlot<'_>> {
+        let mut shared: Vec<SharedSlot> = Vec::new();
+        for Role { role, slots, .. } in &self.roles {
+            for slot in slots {
+                match shared.iter_mut().find(|known| known.slot == slot) {
+                    Some(known) => known.roles.push(role),
+                    None => shared.push(SharedSlot { roles: vec![role], slot }),
+                }
+            }
+        }
+        shared
+    }
+}
+
 /// Puts policies of one architecture side by side.
 pub fn review(policies: &[Policy]) -> Review {
     let arch = policies.first().map_or(Arch::X86_64, |policy| policy.arch);
@@ -161,6 +194,24 @@ fn by_roles(arch: Arch, policies: &[Policy], allowed: &[Calls]) -> Vec<Ability> 
 }
 
 impl Verdict {
+    /// As the report has it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Refused => "refused",
+            Self::Conditional => "conditional",
+            Self::Allowed => "allowed",
+        }
+    }
+
+    /// As a cell of a table shows it.
+    pub const fn short(self) -> &'static str {
+        match self {
+            Self::Refused => "-",
+            Self::Conditional => "some",
+            Self::Allowed => "all",
+        }
+    }
+
     fn of(arguments: &Calls) -> Self {
         if arguments.is_empty() {
             Self::Refused

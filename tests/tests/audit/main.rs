@@ -1,5 +1,6 @@
 //! `ringfence audit`: policies side by side, and what holds the threads of running processes.
 
+mod browser;
 mod disturbance;
 mod moving;
 mod others;

@@ -48,8 +48,9 @@ impl fmt::Display for OneLine<'_> {
     }
 }
 
+#[derive(Clone, Copy, Debug)]
 /// A moment as `YYYY-MM-DDThh:mm:ss.nnnnnnnnn`, in UTC: fenced main reads no file that says where on earth it is.
-struct Utc(SystemTime);
+pub struct Utc(pub SystemTime);
 
 const SECONDS_OF_DAY: u64 = 86_400;
 

@@ -10,6 +10,6 @@ pub mod outlet;
 pub mod prometheus;
 
 pub use level::Level;
-pub use line::Line;
+pub use line::{Line, Utc};
 pub use metrics::{Group, Value};
 pub use outlet::Outlet;

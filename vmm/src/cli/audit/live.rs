@@ -1,12 +1,20 @@
 //! `ringfence audit live`.
 
 mod json;
+pub(super) mod row;
 mod sarif;
-mod text;
+pub(super) mod text;
 
 use std::path::{Path, PathBuf};
 
-use super::Error;
+use seccomp_policies::bpf::Instruction;
+use seccomp_policies::import::{Options, raw};
+use seccomp_policies::language::Policy;
+use seccomp_policies::review::review;
+use seccomp_policies::syscalls::Arch;
+
+use super::{Error, page};
+use crate::audit::live::attest::{self, Finding};
 use crate::audit::live::{self, Audit, Expected, process};
 use crate::cli::{Outcome, output};
 
@@ -25,6 +33,7 @@ Examples:
   ringfence audit live 4711
   ringfence audit live 4711 --filters
   ringfence audit live --all
+  ringfence audit live 4711 --html audit.html
   ringfence audit live 4711 --expect server.policy
   ringfence audit live 4711 --expect 'fc_vcpu*=fc.json:vcpu' --expect fc_api=fc.json:api --json";
 
@@ -52,15 +61,21 @@ pub(super) struct Args {
     /// For programs: one JSON object, with everything
     #[arg(long)]
     json: bool,
+    /// Write it as a page for a browser to this file, with what the filters allow
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["json", "filters"])]
+    html: Option<PathBuf>,
     /// For code hosts: the deviations as SARIF
-    #[arg(long, conflicts_with_all = ["json", "filters"])]
+    #[arg(long, conflicts_with_all = ["json", "filters", "html"])]
     sarif: bool,
 }
 
 pub(super) fn run(args: &Args) -> Result<Outcome, Error> {
     let expected = args.expect.iter().map(|text| expected(text)).collect::<Result<Vec<_>, _>>()?;
     let audits = if args.all { of_all()? } else { of_each(&args.pids, &expected)? };
-    if args.json {
+    if let Some(path) = &args.html {
+        let review = review(&allowed(&audits));
+        output::replace(path, page::page(&title(&audits), &review, &audits).as_bytes())?;
+    } else if args.json {
         output::json(&json::Report::new(&audits))?;
     } else if args.sarif {
         output::json(&sarif::log(&audits, &expected))?;
@@ -68,6 +83,44 @@ pub(super) fn run(args: &Args) -> Result<Outcome, Error> {
         output::print(text::text(&audits, args.filters, args.timing).as_bytes())?;
     }
     Ok(if audits.iter().all(Audit::is_attested) { Outcome::Done } else { Outcome::Deficient })
+}
+
+fn title(audits: &[Audit]) -> String {
+    match audits {
+        [only] => format!("What process {} {} may ask of the kernel", only.process.pid, only.process.name),
+        _ => "What processes may ask of the kernel".to_owned(),
+    }
+}
+
+/// What the filters of threads allow, each once: the policy's own text where it is the build's, else as the programs say it.
+fn allowed(audits: &[Audit]) -> Vec<Policy> {
+    let mut shown: Vec<&[Vec<Instruction>]> = Vec::new();
+    let mut policies = Vec::new();
+    for seen in audits.iter().filter(|audit| !audit.process.is_32_bit).flat_map(|audit| &audit.threads) {
+        let programs = seen.programs.as_deref().unwrap_or_default();
+        let of_build = match &seen.finding {
+            Finding::Build { role, .. } | Finding::Strict { role } => {
+                attest::policy_of(role).and_then(super::of_build)
+            }
+            _ if programs.is_empty() => continue,
+            _ => None,
+        };
+        if shown.contains(&programs) {
+            continue;
+        }
+        shown.push(programs);
+        match of_build {
+            Some(policy) => policies.push(policy),
+            None => policies.extend(by_programs(&seen.thread.name, programs)),
+        }
+    }
+    policies
+}
+
+/// As far as it has a text; what it has not is a loss, and the filter's own count says so.
+fn by_programs(thread: &str, programs: &[Vec<Instruction>]) -> Vec<Policy> {
+    let options = Options { arch: Some(Arch::X86_64), lossy: true, ..Options::default() };
+    raw::stack(thread, programs, &options).map_or_else(|_| Vec::new(), |imported| imported.policies)
 }
 
 fn of_each(pids: &[i32], expected: &[Expected]) -> Result<Vec<Audit>, Error> {

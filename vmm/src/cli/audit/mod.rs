@@ -2,13 +2,15 @@
 
 mod diff;
 mod live;
+mod page;
 mod policies;
 
 use std::io;
 use std::path::{Path, PathBuf};
 
+use seccomp_policies::embed::Embedded;
 use seccomp_policies::import::{self, Options};
-use seccomp_policies::language::Policy;
+use seccomp_policies::language::{self, Policy};
 use seccomp_policies::syscalls::Arch;
 
 use super::{Outcome, output};
@@ -133,4 +135,10 @@ fn read(path: &Path, role: Option<String>) -> Result<Vec<Policy>, Error> {
     })?;
     output::show_losses(&imported.notes);
     Ok(imported.policies)
+}
+
+/// A policy of the build, from its text.
+fn of_build(policy: &Embedded) -> Option<Policy> {
+    let checked = language::check_sources(policy.sources.first()?.0, policy.sources, Arch::X86_64);
+    Some(checked.ok()?.policy)
 }

@@ -4,11 +4,10 @@ mod text;
 
 use std::path::PathBuf;
 
-use seccomp_policies::language::{self, Policy};
+use seccomp_policies::language::Policy;
 use seccomp_policies::review::review;
-use seccomp_policies::syscalls::Arch;
 
-use super::Error;
+use super::{Error, page};
 use crate::cli::{Outcome, output};
 use crate::role::policies::ALL;
 
@@ -24,6 +23,7 @@ Examples:
   ringfence audit policies
   ringfence audit policies --role vcpu --role disk --reasons
   ringfence audit policies --against firecracker.json
+  ringfence audit policies --html policies.html
   ringfence audit policies --json";
 
 /// Arguments of `audit policies`.
@@ -43,6 +43,9 @@ pub(super) struct Args {
     /// For programs: one JSON object, with everything
     #[arg(long)]
     json: bool,
+    /// Write it as a page for a browser to this file
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["json", "reasons"])]
+    html: Option<PathBuf>,
 }
 
 pub(super) fn run(args: &Args) -> Result<Outcome, Error> {
@@ -52,7 +55,9 @@ pub(super) fn run(args: &Args) -> Result<Outcome, Error> {
     };
     let policies = chosen(policies, &args.roles)?;
     let review = review(&policies);
-    if args.json {
+    if let Some(path) = &args.html {
+        output::replace(path, page::page(title(args), &review, &[]).as_bytes())?;
+    } else if args.json {
         output::json(&review)?;
     } else {
         output::print(text::text(&review, compared.as_ref(), args.reasons).as_bytes())?;
@@ -60,13 +65,17 @@ pub(super) fn run(args: &Args) -> Result<Outcome, Error> {
     Ok(Outcome::Done)
 }
 
+fn title(args: &Args) -> &'static str {
+    if args.against.is_some() {
+        "What the program may ask of the kernel"
+    } else {
+        "What ringfence's threads may ask of the kernel"
+    }
+}
+
 /// The policies of the build.
 fn ours() -> Vec<Policy> {
-    let read = |policy: &seccomp_policies::embed::Embedded| {
-        let checked = language::check_sources(policy.sources.first()?.0, policy.sources, Arch::X86_64);
-        Some(checked.ok()?.policy)
-    };
-    ALL.iter().filter_map(|policy| read(policy)).collect()
+    ALL.iter().filter_map(|policy| super::of_build(policy)).collect()
 }
 
 fn chosen(policies: Vec<Policy>, names: &[String]) -> Result<Vec<Policy>, Error> {

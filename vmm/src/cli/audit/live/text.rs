@@ -4,13 +4,12 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 use rustix::thread::CapabilitySet;
-use seccomp_policies::embed::Embedded;
 use seccomp_policies::import::{Options, raw};
 use seccomp_policies::language;
 use seccomp_policies::syscalls::Arch;
 
-use crate::audit::live::attest::{self, Allowed, Finding};
-use crate::audit::live::process::Mode;
+use super::row::Row;
+use crate::audit::live::attest::{self, Finding};
 use crate::audit::live::{Audit, Seen};
 use crate::cli::table::{self, Cell};
 
@@ -67,77 +66,20 @@ fn counted(count: usize, what: &str) -> String {
 }
 
 fn row(seen: &Seen, timing: bool) -> Vec<Cell> {
-    let thread = &seen.thread;
+    let Row { thread, tid, seccomp, filters, calls, descriptors, stopped, held_to } = Row::new(seen);
     let mut cells = vec![
-        Cell::from(thread.name.as_str()),
-        Cell::Number(thread.tid.to_string()),
-        Cell::from(thread.mode.name()),
-        Cell::from(filters(seen)),
-        Cell::from(calls(seen)),
-        Cell::from(descriptors(seen)),
+        Cell::from(thread),
+        Cell::Number(tid.to_string()),
+        Cell::from(seccomp),
+        Cell::from(filters),
+        Cell::from(calls),
+        Cell::from(descriptors),
     ];
     if timing {
-        cells.push(Cell::Number(seen.stopped.map_or_else(String::new, |time| time.as_micros().to_string())));
+        cells.push(Cell::Number(stopped));
     }
-    cells.push(Cell::from(if thread.is_kernel_worker {
-        "kernel worker: no calls".to_owned()
-    } else {
-        held_to(&seen.finding)
-    }));
+    cells.push(Cell::from(held_to));
     cells
-}
-
-fn filters(seen: &Seen) -> String {
-    match &seen.programs {
-        Err(_) => "not seen".into(),
-        Ok(programs) if programs.is_empty() => "-".into(),
-        Ok(programs) => {
-            let lengths: Vec<String> = programs.iter().map(|program| program.len().to_string()).collect();
-            lengths.join(", ")
-        }
-    }
-}
-
-fn calls(seen: &Seen) -> String {
-    match (seen.thread.mode, &seen.programs) {
-        _ if seen.thread.is_kernel_worker => "-".into(),
-        (Mode::Off, _) => "all".into(),
-        // `mode1_syscalls`, Linux kernel/seccomp.c.
-        (Mode::Strict, _) => "4".into(),
-        (_, Ok(programs)) if !programs.is_empty() => match seen.allowed {
-            Some(Allowed { whatever_the_arguments, by_arguments: 0, .. }) => {
-                whatever_the_arguments.to_string()
-            }
-            Some(Allowed { whatever_the_arguments, by_arguments, .. }) => {
-                format!("{whatever_the_arguments} + {by_arguments}")
-            }
-            None => "too many to say".into(),
-        },
-        _ => "not seen".into(),
-    }
-}
-
-fn descriptors(seen: &Seen) -> String {
-    match (seen.own_table, &seen.descriptors) {
-        (Some(true), Some(held)) => held.len().to_string(),
-        (Some(true), None) => "its own".into(),
-        (Some(false), _) => "shared".into(),
-        (None, _) => "not seen".into(),
-    }
-}
-
-fn held_to(finding: &Finding) -> String {
-    match finding {
-        Finding::Build { role, tier, on_violation } => {
-            let (tier, choice) = (attest::tier_name(*tier), attest::choice_name(*on_violation));
-            format!("{role}: {tier}, {choice}")
-        }
-        Finding::Strict { role } => format!("{role}: strict mode"),
-        Finding::NotFencedYet => "main: not fenced yet".into(),
-        Finding::Equal { role } => format!("{role}: proved equal"),
-        Finding::Deviates(_) => "DEVIATES, see below".into(),
-        Finding::Unexpected => String::new(),
-    }
 }
 
 /// Names of threads, each once, with how many have it.
@@ -252,9 +194,9 @@ fn origin(finding: &Finding) -> &'static str {
 
 fn policy(seen: &Seen) -> String {
     if let Finding::Build { role, .. } = &seen.finding
-        && let Some(text) = attest::policy_of(role).and_then(source)
+        && let Some(policy) = attest::policy_of(role).and_then(crate::cli::audit::of_build)
     {
-        return text;
+        return language::write(&policy);
     }
     let programs = seen.programs.as_deref().unwrap_or_default();
     let options = Options { arch: Some(Arch::X86_64), lossy: true, ..Options::default() };
@@ -262,12 +204,6 @@ fn policy(seen: &Seen) -> String {
         Ok(imported) => imported.policies.iter().map(language::write).collect(),
         Err(findings) => findings.render(false),
     }
-}
-
-/// A policy of the build as one text.
-fn source(policy: &Embedded) -> Option<String> {
-    let checked = language::check_sources(policy.sources.first()?.0, policy.sources, Arch::X86_64).ok()?;
-    Some(language::write(&checked.policy))
 }
 
 fn verdict(audit: &Audit) -> String {
@@ -287,19 +223,23 @@ fn verdict(audit: &Audit) -> String {
     if audit.ended {
         text.push_str("it came to its end while it was looked at: not every thread of it was seen\n");
     }
+    if let Some(sentence) = sentence(audit) {
+        let _ = writeln!(text, "{sentence}");
+    }
+    text
+}
+
+/// Whether every thread is as it should be; `None` where nobody has said how.
+pub(in crate::cli::audit) fn sentence(audit: &Audit) -> Option<String> {
     let deviations: usize = audit.threads.iter().map(|seen| seen.all_deviations().count()).sum();
     let expected = audit.threads.iter().any(|seen| seen.finding != Finding::Unexpected);
     match (expected, deviations) {
-        (false, _) => {}
-        (true, 0) if audit.is_ours => {
-            text.push_str(
-                "attested: every thread is held to what this build proved, and holds what its policy names\n",
-            );
-        }
-        (true, 0) => text.push_str("attested: every thread is held to its policy\n"),
-        (true, count) => {
-            let _ = writeln!(text, "not attested: {}", counted(count, "deviation"));
-        }
+        (false, _) => None,
+        (true, 0) if audit.is_ours => Some(
+            "attested: every thread is held to what this build proved, and holds what its policy names"
+                .to_owned(),
+        ),
+        (true, 0) => Some("attested: every thread is held to its policy".to_owned()),
+        (true, count) => Some(format!("not attested: {}", counted(count, "deviation"))),
     }
-    text
 }

@@ -1,7 +1,7 @@
 //! Policies side by side, for a person.
 
 use seccomp_policies::explain::Cited;
-use seccomp_policies::review::{Ability, NamedSlot, Review, Role, Row, Verdict};
+use seccomp_policies::review::{Ability, Review, Role, Row, SharedSlot, Verdict};
 
 use crate::cli::table::{self, Cell};
 
@@ -39,17 +39,12 @@ fn calls(review: &Review, compared: Option<&Review>) -> String {
     let rows = review.calls.iter().map(|row| {
         let each = row.cells.iter().map(|cell| cell.verdict);
         let verdicts = each.chain(several.then_some(row.together)).chain(ours(row));
-        [Cell::from(row.call)].into_iter().chain(verdicts.map(|verdict| Cell::from(word(verdict)))).collect()
+        [Cell::from(row.call)]
+            .into_iter()
+            .chain(verdicts.map(|verdict| Cell::from(verdict.short())))
+            .collect()
     });
     table::text(&header("call", review, compared), rows.collect())
-}
-
-fn word(verdict: Verdict) -> &'static str {
-    match verdict {
-        Verdict::Refused => "-",
-        Verdict::Conditional => "some",
-        Verdict::Allowed => "all",
-    }
 }
 
 fn abilities(review: &Review, compared: Option<&Review>) -> String {
@@ -111,27 +106,21 @@ fn conditions(review: &Review, reasons: bool) -> String {
 }
 
 fn slots(review: &Review) -> String {
-    let mut alike: Vec<(&NamedSlot, Vec<&str>)> = Vec::new();
-    for Role { role, slots, .. } in &review.roles {
-        for slot in slots {
-            match alike.iter_mut().find(|(known, _)| *known == slot) {
-                Some((_, roles)) => roles.push(role),
-                None => alike.push((slot, vec![role])),
-            }
-        }
+    let rows: Vec<Vec<Cell>> = review
+        .slots()
+        .into_iter()
+        .map(|SharedSlot { roles, slot }| {
+            vec![
+                Cell::from(roles.join(", ")),
+                Cell::from(slot.name.as_str()),
+                Cell::from(slot.numbers()),
+                Cell::from(slot.reason.as_str()),
+            ]
+        })
+        .collect();
+    if rows.is_empty() {
+        String::new()
+    } else {
+        table::text(&["role", "descriptor", "number", "what lies there"], rows)
     }
-    if alike.is_empty() {
-        return String::new();
-    }
-    let row = |(slot, roles): (&NamedSlot, Vec<&str>)| {
-        let NamedSlot { name, first, last, reason } = slot;
-        let numbers = if first == last { first.to_string() } else { format!("{first}..{last}") };
-        vec![
-            Cell::from(roles.join(", ")),
-            Cell::from(name.as_str()),
-            Cell::from(numbers),
-            Cell::from(reason.as_str()),
-        ]
-    };
-    table::text(&["role", "descriptor", "number", "what lies there"], alike.into_iter().map(row).collect())
 }
