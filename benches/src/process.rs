@@ -42,7 +42,7 @@ pub fn footprint(pid: u32, guest_mib: u64) -> io::Result<Footprint> {
     Ok(sum(&fs::read_to_string(format!("/proc/{pid}/smaps"))?, guest_mib))
 }
 
-/// The threads of a process, in the order in which they were made.
+/// The threads of a process, in the order in which they were made. One that ends meanwhile is none.
 ///
 /// # Errors
 /// The process is gone, or belongs to another user.
@@ -53,11 +53,15 @@ pub fn threads(pid: u32) -> io::Result<Vec<Thread>> {
         tids.extend(entry?.file_name().to_str().and_then(|tid| tid.parse::<u32>().ok()));
     }
     tids.sort_unstable();
-    let thread = |tid| {
+    let thread = |tid: u32| -> io::Result<Thread> {
         let name = fs::read_to_string(format!("{tasks}/{tid}/comm"))?.trim_end().to_owned();
         Ok(Thread { name, descriptors: fs::read_dir(format!("{tasks}/{tid}/fd"))?.count() })
     };
-    tids.into_iter().map(thread).collect()
+    // The kernel says ESRCH of a thread that ends while its files are read.
+    let is_gone = |error: &io::Error| {
+        error.kind() == io::ErrorKind::NotFound || error.raw_os_error() == Some(libc::ESRCH)
+    };
+    tids.into_iter().map(thread).filter(|thread| !thread.as_ref().is_err_and(is_gone)).collect()
 }
 
 /// One mapping of `smaps`.
