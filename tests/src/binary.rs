@@ -13,21 +13,16 @@ use std::sync::OnceLock;
 /// When it cannot be built; cargo's messages are on standard error.
 pub fn ringfence() -> &'static Path {
     static PLAIN: OnceLock<PathBuf> = OnceLock::new();
-    PLAIN.get_or_init(|| build(&Place::of_this_test(), &[]))
+    PLAIN.get_or_init(|| build("ringfence", &[]))
 }
 
-/// The binary with the feature `provoke`, in a target folder of its own so that it never takes the plain one's
-/// place.
+/// The binary with the feature `provoke`, which has a name of its own so that it never takes the plain one's place.
 ///
 /// # Panics
 /// As [`ringfence`].
 pub fn provoking() -> &'static Path {
     static PROVOKING: OnceLock<PathBuf> = OnceLock::new();
-    PROVOKING.get_or_init(|| {
-        let mut place = Place::of_this_test();
-        place.target.push("provoke");
-        build(&place, &["--features", "provoke"])
-    })
+    PROVOKING.get_or_init(|| build("ringfence-provoking", &["--features", "provoke"]))
 }
 
 /// The monitor's build script as cargo built it last. It runs where it is built, and lies in no architecture's folder.
@@ -85,10 +80,11 @@ fn name_of(folder: &Path) -> &str {
     folder.file_name().and_then(|name| name.to_str()).unwrap_or_default()
 }
 
-fn build(place: &Place, features: &[&str]) -> PathBuf {
+fn build(name: &str, features: &[&str]) -> PathBuf {
+    let place = Place::of_this_test();
     let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let status = Command::new(cargo)
-        .args(["build", "--quiet", "--package", "ringfence", "--bin", "ringfence"])
+        .args(["build", "--quiet", "--package", "ringfence", "--bin", name])
         .args(["--profile", place.profile()])
         .arg("--target-dir")
         .arg(&place.target)
@@ -97,5 +93,5 @@ fn build(place: &Place, features: &[&str]) -> PathBuf {
         .status()
         .expect("cargo runs");
     assert!(status.success(), "cargo could not build the binary under test: {status}");
-    place.target.join(&place.architecture).join(&place.folder).join("ringfence")
+    place.target.join(&place.architecture).join(&place.folder).join(name)
 }

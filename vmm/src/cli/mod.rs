@@ -1,8 +1,10 @@
 //! The command line: one file per subcommand, thin.
 #![forbid(unsafe_code)]
 
+use std::env;
 use std::ffi::OsString;
 use std::path::Path;
+use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
@@ -23,6 +25,8 @@ mod sarif;
 mod socket;
 mod table;
 
+use crate::confine;
+use crate::report::exit_code;
 use deferred::Deferred;
 
 /// Runs guest images on KVM with every thread of the monitor held to the few system calls its role needs.
@@ -101,6 +105,19 @@ impl Cli {
             };
         }
         Self::parse_from(arguments)
+    }
+}
+
+/// The whole command: reads the process's command line, calls one function, maps its result to an exit code.
+pub fn main() -> ExitCode {
+    match execute(Cli::read(env::args_os())) {
+        Ok(Outcome::Done) => ExitCode::SUCCESS,
+        Ok(Outcome::Deficient) => ExitCode::from(exit_code::ERROR),
+        Ok(Outcome::Ended(code)) => confine::end_process(code),
+        Err(error) => {
+            eprintln!("ringfence: {error}");
+            ExitCode::from(exit_code::ERROR)
+        }
     }
 }
 
