@@ -126,6 +126,25 @@ fn a_thread_with_the_filter_of_another_build_is_proved_equal_or_its_difference_s
     }
 }
 
+#[test]
+fn a_descriptor_that_is_not_what_its_number_says_deviates() {
+    if !can_see_filters() {
+        return;
+    }
+    let programs =
+        main::POLICY.variants(seccomp_policies::language::Tier::Filter).expect("main has a filter");
+    let trap = programs.get(seccomp_policies::embed::OnViolation::Trap).to_vec();
+    let renamed = super::sleeper::sleeper_with("rf-main", &[trap], true);
+    let report = report(1, &[&renamed.pid().to_string()]);
+    let seen = thread(&report, "rf-main");
+    assert_eq!(seen["finding"], "build", "{seen:#}");
+    let deviations = seen["deviations"].to_string();
+    assert!(
+        deviations.contains(" at 3, the slot `bell`: eventfd that every other thread can write"),
+        "{deviations}"
+    );
+}
+
 /// `SECCOMP_RET_ALLOW` of whatever comes.
 fn allow_everything() -> Vec<seccomp_policies::bpf::Instruction> {
     vec![seccomp_policies::bpf::Instruction { code: 6, jt: 0, jf: 0, k: 0x7fff_0000 }]

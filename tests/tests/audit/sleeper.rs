@@ -32,6 +32,7 @@ const SLEEPER: &str = "
 #include <fcntl.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
+#include <stdlib.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -45,7 +46,8 @@ int main(int count, char **paths) {
     for (int i = 1; i < count; i++) {
         int file = open(paths[i], O_RDONLY);
         struct sock_fprog installed = { read(file, program, sizeof program) / sizeof *program, program };
-        close(file);
+        if (!getenv(\"KEEP\"))
+            close(file);
         if (syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &installed))
             return 1;
     }
@@ -56,11 +58,19 @@ int main(int count, char **paths) {
 
 /// One whose first thread has this name.
 pub(super) fn sleeper(name: &str, programs: &[Vec<Instruction>]) -> Sleeper {
+    sleeper_with(name, programs, false)
+}
+
+/// The same; `keeps`: it leaves the files of its programs open, from descriptor 3 on.
+pub(super) fn sleeper_with(name: &str, programs: &[Vec<Instruction>], keeps: bool) -> Sleeper {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let program = folder.path().join(name);
     compile(&program, SLEEPER);
     let mut command = Command::new(&program);
     command.stdin(Stdio::null());
+    if keeps {
+        command.env("KEEP", "1");
+    }
     for (index, instructions) in programs.iter().enumerate() {
         let file = folder.path().join(index.to_string());
         fs::write(&file, bytes(instructions)).expect("the folder takes files");

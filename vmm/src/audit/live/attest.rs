@@ -47,10 +47,20 @@ impl Finding {
     }
 }
 
+/// What threads a run of ours has, by which it is seen what they should be held to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Run {
+    /// One serves an API, so that main may do more.
+    pub has_api: bool,
+    /// There are vCPUs: a machine was started.
+    pub has_machine: bool,
+}
+
 /// The roles that a thread of ours of this name can have; none for another's.
-fn roles(thread: &str) -> Vec<&'static Embedded> {
+fn roles(thread: &str, run: Run) -> Vec<&'static Embedded> {
     match thread {
-        "rf-main" => vec![&main::POLICY, &main_api::POLICY],
+        "rf-main" if run.has_api => vec![&main_api::POLICY],
+        "rf-main" => vec![&main::POLICY],
         "rf-io" => vec![&io::POLICY, &io_vsock::POLICY],
         "rf-api" => vec![&api::POLICY],
         "rf-console" => vec![&console::POLICY],
@@ -94,10 +104,9 @@ pub fn policy_of(role: &str) -> Option<&'static Embedded> {
     ALL.iter().copied().find(|policy| policy.role == role)
 }
 
-/// Looks at a thread of a run of ours. `machine`: the run has threads of vCPUs. `programs`: in the order in which they were
-/// installed.
-pub fn by_build(thread: &Thread, programs: &[Vec<Instruction>], machine: bool) -> Finding {
-    let roles = roles(&thread.name);
+/// Looks at a thread of a run of ours. `programs`: in the order in which they were installed.
+pub fn by_build(thread: &Thread, programs: &[Vec<Instruction>], run: Run) -> Finding {
+    let roles = roles(&thread.name, run);
     let [first, ..] = roles.as_slice() else {
         return Finding::Deviates("no role of ringfence has a thread of this name".into());
     };
@@ -108,7 +117,7 @@ pub fn by_build(thread: &Thread, programs: &[Vec<Instruction>], machine: bool) -
                 Finding::Deviates(format!("it is in strict mode, and {} is held by a filter", first.role))
             }
         },
-        (Mode::Off, _) if first.role == main::POLICY.role && !machine => Finding::NotFencedYet,
+        (Mode::Off, _) if first.role == main_api::POLICY.role && !run.has_machine => Finding::NotFencedYet,
         (Mode::Off | Mode::Unknown, _) => {
             Finding::Deviates("nothing holds it: it may make every call".into())
         }
@@ -308,5 +317,34 @@ mod tests {
         let open = Allowed::by(&Decisions::of_program(&everything).unwrap(), false);
         assert_eq!(open.whatever_the_arguments, seccomp_policies::syscalls::all(Arch::X86_64).len());
         assert_eq!((open.by_arguments, open.of_32_bits), (0, 512));
+    }
+
+    #[test]
+    fn main_may_do_more_where_there_is_an_api_and_nowhere_else() {
+        let thread = Thread {
+            tid: 1,
+            name: "rf-main".into(),
+            mode: Mode::Filter,
+            no_new_privileges: true,
+            capabilities: 0,
+            tracer: 0,
+            has_ended: false,
+            is_kernel_worker: false,
+        };
+        let program =
+            |policy: &Embedded| vec![policy.variants(Tier::Filter).unwrap().get(OnViolation::Trap).to_vec()];
+        let found = |policy: &Embedded, has_api| {
+            by_build(&thread, &program(policy), Run { has_api, has_machine: true })
+        };
+        assert!(matches!(found(&main::POLICY, false), Finding::Build { role: "main", .. }));
+        assert!(matches!(found(&main_api::POLICY, true), Finding::Build { role: "main_api", .. }));
+        for (policy, has_api, role) in [
+            (&main_api::POLICY, false, "main_api"),
+            (&main::POLICY, true, "main"),
+            (&vcpu::POLICY, true, "vcpu"),
+        ] {
+            let expected = Finding::Deviates(format!("it has the filter of {role}, another role"));
+            assert_eq!(found(policy, has_api), expected);
+        }
     }
 }

@@ -3,7 +3,7 @@
 
 use seccomp_policies::bpf::Instruction;
 
-use super::attest::{self, Allowed, Finding};
+use super::attest::{self, Allowed, Finding, Run};
 use super::process::{Mode, Process};
 use super::{Expected, Seen, Sight, objects};
 
@@ -14,8 +14,7 @@ type Programs = Vec<Vec<Instruction>>;
 pub(super) struct Judge<'a> {
     process: &'a Process,
     is_ours: bool,
-    /// The process has threads of vCPUs.
-    machine: bool,
+    run: Run,
     expected: &'a [Expected],
     allowed: Vec<(Programs, Option<Allowed>)>,
     /// By which of the expected, and how the thread is held.
@@ -23,8 +22,8 @@ pub(super) struct Judge<'a> {
 }
 
 impl<'a> Judge<'a> {
-    pub(super) fn new(process: &'a Process, is_ours: bool, machine: bool, expected: &'a [Expected]) -> Self {
-        Self { process, is_ours, machine, expected, allowed: Vec::new(), held: Vec::new() }
+    pub(super) fn new(process: &'a Process, is_ours: bool, run: Run, expected: &'a [Expected]) -> Self {
+        Self { process, is_ours, run, expected, allowed: Vec::new(), held: Vec::new() }
     }
 
     pub(super) fn seen(&mut self, sight: Sight) -> Seen {
@@ -34,7 +33,7 @@ impl<'a> Judge<'a> {
             Err(error) => Finding::Deviates(format!("its filters cannot be seen: {error}")),
             // It makes no calls.
             Ok(_) if thread.is_kernel_worker => Finding::Unexpected,
-            Ok(programs) if self.is_ours => attest::by_build(&thread, programs, self.machine),
+            Ok(programs) if self.is_ours => attest::by_build(&thread, programs, self.run),
             Ok(programs) => self.by_expected(&thread.name, thread.mode, programs),
         };
         let deviations = if self.is_ours {

@@ -30,7 +30,7 @@ Examples:
   ringfence policy lint vcpu.policy
   ringfence policy lint web.policy --profile web.profile --allow open-descriptor
   ringfence policy lint server.policy --allow open-descriptor --json
-  ringfence policy lint policies/*.policy --sarif > findings.sarif";
+  ringfence policy lint vcpu.policy --sarif";
 
 /// Version of the shape of the JSON; it changes when a member changes its meaning or goes away.
 const SCHEMA: u32 = 1;
