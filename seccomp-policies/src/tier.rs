@@ -10,3 +10,14 @@ pub enum Tier {
     /// Expressions over arguments (2010), compiled to BPF.
     Filter,
 }
+
+impl Tier {
+    /// As a policy spells it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Strict => "strict",
+            Self::Bitmask => "bitmask",
+            Self::Filter => "filter",
+        }
+    }
+}

@@ -105,6 +105,11 @@ impl Cited {
     }
 }
 
+/// What a rule asks of the arguments, of its text as [`Cited::rule`] has it.
+pub fn condition_of(rule: &str) -> &str {
+    rule.split_once(": ").map_or("whatever its arguments", |(_, condition)| condition)
+}
+
 impl fmt::Display for Cited {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.rule)?;

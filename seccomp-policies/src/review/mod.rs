@@ -243,11 +243,7 @@ impl Role {
         };
         Self {
             role: policy.role.clone(),
-            tier: match policy.tier {
-                Tier::Strict => "strict",
-                Tier::Bitmask => "bitmask",
-                Tier::Filter => "filter",
-            },
+            tier: policy.tier.name(),
             otherwise: crate::explain::spelled(policy.otherwise),
             slots: policy.slots.iter().map(slot).collect(),
         }

@@ -6,6 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use seccomp_policies::explain::condition_of;
 use serde::Serialize;
 use serde_json::Value;
 
@@ -104,9 +105,9 @@ fn of_policies(report: &Value) -> Facts {
             let cell = &row["cells"][index];
             if cell["verdict"] != "refused" {
                 let rules: Vec<String> =
-                    list(&cell["rules"]).map(|rule| condition(&text(&rule["rule"]))).collect();
+                    list(&cell["rules"]).map(|rule| condition_of(&text(&rule["rule"])).to_owned()).collect();
                 // One that no rule names is let through by what the policy says of all others.
-                let rules = if rules.is_empty() { condition("") } else { rules.join(" | ") };
+                let rules = if rules.is_empty() { condition_of("").to_owned() } else { rules.join(" | ") };
                 say(format!("call {}", text(&row["call"])), rules);
             }
         }
@@ -144,11 +145,6 @@ fn of_live(report: &Value) -> Facts {
         }
     }
     facts
-}
-
-/// What a rule asks of the arguments.
-fn condition(rule: &str) -> String {
-    rule.split_once(": ").map_or("whatever its arguments", |(_, condition)| condition).to_owned()
 }
 
 /// A program in a few words that another one has not: its length, and a sum over its instructions (FNV-1a, 64 bits).

@@ -8,7 +8,7 @@ mod value;
 use std::fmt::Write as _;
 
 use super::format::laid_out;
-use super::policy::{Condition, Policy, Rule, Slot, Tier};
+use super::policy::{Condition, Policy, Rule, Slot};
 use crate::action::Action;
 use crate::constants;
 use crate::syscalls::{Arch, Syscall};
@@ -56,11 +56,7 @@ pub fn write_condition(
 }
 
 fn header(policy: &Policy) -> String {
-    let tier = match policy.tier {
-        Tier::Strict => "strict",
-        Tier::Bitmask => "bitmask",
-        Tier::Filter => "filter",
-    };
+    let tier = policy.tier.name();
     format!("role {}\ntier {tier}\notherwise {}\n\n", policy.role, verdict(policy.otherwise))
 }
 

@@ -40,13 +40,6 @@ pub enum Finding {
     Unexpected,
 }
 
-impl Finding {
-    /// Whether it is as it should be, where somebody has said how.
-    pub fn is_in_order(&self) -> bool {
-        !matches!(self, Self::Deviates(_))
-    }
-}
-
 /// What threads a run of ours has, by which it is seen what they should be held to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Run {
@@ -77,15 +70,6 @@ fn is_numbered(thread: &str, name: &str) -> bool {
 /// Whether a process is a run of ours, by the name of its first thread, which it has whatever its file is called.
 pub fn is_ours(name: &str) -> bool {
     name == "rf-main"
-}
-
-/// A tier as the command line names it.
-pub fn tier_name(tier: Tier) -> &'static str {
-    match tier {
-        Tier::Strict => "strict",
-        Tier::Bitmask => "bitmask",
-        Tier::Filter => "filter",
-    }
 }
 
 /// What becomes of other calls, as the command line names it.
@@ -195,16 +179,15 @@ fn by_program(roles: &[&'static Embedded], program: &[Instruction]) -> Finding {
 fn in_words(decided: &Decisions, meant: &Decisions, difference: &Difference, role: &str) -> String {
     let more = decided.at_most(meant).err();
     let less = meant.at_most(decided).err();
-    let count = |difference: &Difference| count_of_calls(difference);
     match (more, less) {
-        (Some(more), _) => format!(
+        (Some(more), less) => format!(
             "its filter allows what {role} may not: {} ({}){}",
             more.text(),
-            count(&more),
-            if meant.at_most(decided).is_err() { "; and refuses some of what it may" } else { "" }
+            count_of_calls(&more),
+            if less.is_some() { "; and refuses some of what it may" } else { "" }
         ),
         (None, Some(less)) => {
-            format!("its filter refuses what {role} may do: {} ({})", less.text(), count(&less))
+            format!("its filter refuses what {role} may do: {} ({})", less.text(), count_of_calls(&less))
         }
         (None, None) => {
             format!("its filter allows what {role} may, and answers another call differently: {difference}")

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use seccomp_policies::bpf::Instruction;
 use seccomp_policies::import::{Options, raw};
-use seccomp_policies::language::Policy;
+use seccomp_policies::language::{Diagnostics, Policy};
 use seccomp_policies::review::review;
 use seccomp_policies::syscalls::Arch;
 
@@ -111,16 +111,19 @@ fn allowed(audits: &[Audit]) -> Vec<Policy> {
         shown.push(programs);
         match of_build {
             Some(policy) => policies.push(policy),
-            None => policies.extend(by_programs(&seen.thread.name, programs)),
+            None => policies.extend(by_programs(&seen.thread.name, programs).unwrap_or_default()),
         }
     }
     policies
 }
 
-/// As far as it has a text; what it has not is a loss, and the filter's own count says so.
-fn by_programs(thread: &str, programs: &[Vec<Instruction>]) -> Vec<Policy> {
+/// What programs allow together, as far as that has a text; what has none is left out, and shown in the counts of calls.
+///
+/// # Errors
+/// Why there is none.
+fn by_programs(thread: &str, programs: &[Vec<Instruction>]) -> Result<Vec<Policy>, Diagnostics> {
     let options = Options { arch: Some(Arch::X86_64), lossy: true, ..Options::default() };
-    raw::stack(thread, programs, &options).map_or_else(|_| Vec::new(), |imported| imported.policies)
+    raw::stack(thread, programs, &options).map(|imported| imported.policies)
 }
 
 fn of_each(pids: &[i32], expected: &[Expected]) -> Result<Vec<Audit>, Error> {

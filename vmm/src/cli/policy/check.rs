@@ -190,11 +190,7 @@ impl Report {
 
 impl Summary {
     fn new(policy: &Policy, profile: Option<&Profile>) -> Result<Self, compile::Error> {
-        let tier = match policy.tier {
-            Tier::Strict => "strict",
-            Tier::Bitmask => "bitmask",
-            Tier::Filter => "filter",
-        };
+        let tier = policy.tier.name();
         let instructions = match policy.tier {
             Tier::Strict => None,
             Tier::Bitmask | Tier::Filter => {

@@ -110,7 +110,7 @@ impl<'a> Thread<'a> {
         let thread = &seen.thread;
         let (tier, on_violation) = match &seen.finding {
             Finding::Build { tier, on_violation, .. } => {
-                (Some(attest::tier_name(*tier)), Some(attest::choice_name(*on_violation)))
+                (Some(tier.name()), Some(attest::choice_name(*on_violation)))
             }
             _ => (None, None),
         };

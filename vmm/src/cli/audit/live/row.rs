@@ -81,7 +81,7 @@ fn descriptors(seen: &Seen) -> String {
 fn held_to(finding: &Finding) -> String {
     match finding {
         Finding::Build { role, tier, on_violation } => {
-            let (tier, choice) = (attest::tier_name(*tier), attest::choice_name(*on_violation));
+            let (tier, choice) = (tier.name(), attest::choice_name(*on_violation));
             format!("{role}: {tier}, {choice}")
         }
         Finding::Strict { role } => format!("{role}: strict mode"),

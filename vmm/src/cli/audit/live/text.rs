@@ -4,9 +4,7 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 use rustix::thread::CapabilitySet;
-use seccomp_policies::import::{Options, raw};
 use seccomp_policies::language;
-use seccomp_policies::syscalls::Arch;
 
 use super::row::Row;
 use crate::audit::live::attest::{self, Finding};
@@ -199,9 +197,8 @@ fn policy(seen: &Seen) -> String {
         return language::write(&policy);
     }
     let programs = seen.programs.as_deref().unwrap_or_default();
-    let options = Options { arch: Some(Arch::X86_64), lossy: true, ..Options::default() };
-    match raw::stack(&seen.thread.name, programs, &options) {
-        Ok(imported) => imported.policies.iter().map(language::write).collect(),
+    match super::by_programs(&seen.thread.name, programs) {
+        Ok(policies) => policies.iter().map(language::write).collect(),
         Err(findings) => findings.render(false),
     }
 }

@@ -1,6 +1,6 @@
 //! Policies side by side, for a person.
 
-use seccomp_policies::explain::Cited;
+use seccomp_policies::explain::{Cited, condition_of};
 use seccomp_policies::review::{Ability, Review, Role, Row, SharedSlot, Verdict};
 
 use crate::cli::table::{self, Cell};
@@ -91,8 +91,7 @@ fn conditions(review: &Review, reasons: bool) -> String {
         }
         let mut call = row.call;
         for (rule, roles) in alike {
-            let condition =
-                rule.rule.split_once(": ").map_or("whatever its arguments", |(_, condition)| condition);
+            let condition = condition_of(&rule.rule);
             let text = if reasons {
                 format!("{condition}\n-- {} ({})", rule.reason, rule.place)
             } else {
