@@ -96,7 +96,8 @@
 //! | compilers | [`compile`], [`bpf`] for programs, their interpreter and disassembly |
 //! | proofs | [`prove`], [`embed::prove()`] |
 //! | other formats | [`import`] and [`export`] |
-//! | questions | [`diff`], [`explain`], [`lint`], [`simulate`] |
+//! | questions | [`diff`], [`explain`], [`lint`], [`review`], [`simulate`] |
+//! | policies of what was seen | [`learn`] |
 //!
 //! # Features
 //!
@@ -133,6 +134,8 @@ pub mod import;
 pub mod install;
 #[cfg(feature = "toolchain")]
 pub mod language;
+#[cfg(feature = "toolchain")]
+pub mod learn;
 #[cfg(feature = "toolchain")]
 pub mod lint;
 #[cfg(feature = "toolchain")]

@@ -14,6 +14,7 @@ pub mod machine;
 pub mod observe;
 pub mod report;
 pub mod role;
+pub mod tracepoint;
 
 /// The program's allocator, which serves fenced threads that must not allocate from a small reserve.
 #[global_allocator]

@@ -36,7 +36,7 @@ impl Extras {
     }
 
     /// The calls of a set that enter by the policy's architecture. Descriptors have the names of the policy's slots.
-    pub(super) fn of(calls: &Calls, policy: &Policy) -> Self {
+    pub(crate) fn of(calls: &Calls, policy: &Policy) -> Self {
         let table = all(policy.arch).iter();
         Self {
             calls: table.filter_map(|call| Extra::of(calls, call, policy)).collect(),

@@ -167,7 +167,7 @@ pub fn review(policies: &[Policy]) -> Review {
 
 /// What the kernel carries out without asking anybody. Strict mode is the kernel's own, whatever rules stand in a policy
 /// for it (`mode1_syscalls`, Linux `kernel/seccomp.c`).
-fn allowed(policy: &Policy) -> Calls {
+pub(crate) fn allowed(policy: &Policy) -> Calls {
     const STRICT: [&str; 4] = ["read", "write", "exit", "rt_sigreturn"];
     if policy.tier != Tier::Strict {
         return Decisions::of_policy(policy).permitted(Permission::Granted);

@@ -2,6 +2,7 @@
 
 mod browser;
 mod disturbance;
+mod learn;
 mod moving;
 mod others;
 mod ours;

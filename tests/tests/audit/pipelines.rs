@@ -47,7 +47,7 @@ fn members(value: &Value, path: &str, found: &mut BTreeSet<String>) {
     }
 }
 
-fn assert_documented(section: &str, reports: &[&Value]) {
+pub(super) fn assert_documented(section: &str, reports: &[&Value]) {
     let mut found = BTreeSet::new();
     for report in reports {
         members(report, "", &mut found);

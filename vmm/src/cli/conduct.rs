@@ -43,6 +43,10 @@ pub(super) struct ConductArgs {
     #[cfg(feature = "provoke")]
     #[arg(long, value_name = "DEED")]
     provoke: Option<crate::confine::provoke::Provocation>,
+    /// For tests: a folder of learned policies, which hold their roles in place of the build's, of which they may allow a part
+    #[cfg(feature = "provoke")]
+    #[arg(long, value_name = "DIR")]
+    learned: Option<PathBuf>,
 }
 
 /// Why a run did not come to be.
@@ -54,6 +58,10 @@ pub enum Error {
     /// The log or the metrics.
     #[error(transparent)]
     Observe(#[from] ObserverError),
+    /// For tests: learned policies that cannot hold.
+    #[cfg(feature = "provoke")]
+    #[error("{0}")]
+    Learned(String),
     /// The report file.
     #[error("cannot write the report to {}: {source}; name a file that can be made or changed", path.display())]
     Report {
@@ -92,6 +100,11 @@ impl ConductArgs {
         };
         #[cfg(feature = "provoke")]
         self.provoke.clone().into_iter().for_each(crate::confine::provoke::set);
+        #[cfg(feature = "provoke")]
+        if let Some(folder) = &self.learned {
+            crate::confine::provoke::hold_by_learned(folder, crate::role::policies::ALL)
+                .map_err(Error::Learned)?;
+        }
         // Before the fence: asking a terminal for its width is no call of main's policy.
         let width = table_width();
         let ended = run(settings).inspect_err(|_| {

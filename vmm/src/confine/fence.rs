@@ -5,6 +5,7 @@ use std::os::fd::RawFd;
 use std::path::Path;
 
 use seccomp_policies::embed::Embedded;
+use seccomp_policies::language;
 
 use super::bell::Slot;
 use super::install::{self, Fencing, Hold};
@@ -121,8 +122,8 @@ impl<R: Role> Slotted<R> {
     pub fn fence(self) -> Result<Fenced<R>, Error> {
         let hold = self.0.fencing.hold(R::POLICY);
         futex::find_clock();
-        // A strict-mode thread may not wake anybody by futex, so main looks for its phase by itself.
-        if matches!(hold, Hold::Strict) {
+        // A strict-mode role may not wake anybody by futex, so main looks for its phase by itself.
+        if R::POLICY.tier() == language::Tier::Strict && !matches!(hold, Hold::Unconfined) {
             reserve::seal();
             install::install(hold)?;
             self.0.record.set_phase_quietly(Phase::Fenced);

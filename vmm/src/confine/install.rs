@@ -56,6 +56,10 @@ pub enum Hold {
 impl Fencing {
     /// What holds a thread with this policy.
     pub fn hold(self, policy: &'static Embedded) -> Hold {
+        #[cfg(feature = "provoke")]
+        if let Some(program) = super::provoke::learned(policy.role) {
+            return Hold::Program(program);
+        }
         let tier = match self.tier {
             Tier::None => return Hold::Unconfined,
             Tier::Filter => language::Tier::Filter,

@@ -1,10 +1,15 @@
 //! For this project's tests alone (cargo feature `provoke`): tells a fenced thread to make a call, or to panic, in
 //! the very place where it lives, under the very program that a release installs.
 
+use std::path::Path;
 use std::str::FromStr;
 use std::sync::OnceLock;
 
+use seccomp_policies::bpf::Instruction;
+use seccomp_policies::compile::{Weights, optimize};
+use seccomp_policies::embed::Embedded;
 use seccomp_policies::syscalls::{self, Arch};
+use seccomp_policies::{language, learn};
 
 /// What a thread is told to do.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -79,6 +84,41 @@ fn arguments(text: &str) -> Result<[i64; 6], String> {
         *cell = integer(argument)?;
     }
     Ok(arguments)
+}
+
+/// The programs of learned policies, by role.
+static LEARNED: OnceLock<Vec<(String, &'static [Instruction])>> = OnceLock::new();
+
+/// Has each role of which the folder has a policy held by that one, and not by the build's. It must allow no more: no build
+/// confines less than a release.
+///
+/// # Errors
+/// What is wrong, in words.
+pub fn hold_by_learned(folder: &Path, of_build: &[&Embedded]) -> Result<(), String> {
+    let arch = Arch::X86_64;
+    let mut learned = Vec::new();
+    for embedded in of_build {
+        let path = folder.join(format!("{}.policy", embedded.role));
+        if !path.exists() {
+            continue;
+        }
+        let read = language::load(&path, arch).map_err(|findings| findings.to_string())?;
+        let present = language::check_sources(embedded.sources[0].0, embedded.sources, arch);
+        let present = present.map_err(|findings| findings.to_string())?;
+        let (wider, _) = learn::compare(&read.policy, &present.policy);
+        if !wider.is_empty() {
+            return Err(format!("{} allows more than the build: {wider:?}", path.display()));
+        }
+        let weights = Weights::CacheAware(read.profile.as_ref());
+        let program = optimize(&read.policy, &weights).map_err(|error| error.to_string())?;
+        learned.push((embedded.role.to_owned(), &*program.instructions().to_vec().leak()));
+    }
+    LEARNED.set(learned).map_err(|_| "it can be said once".to_owned())
+}
+
+/// The program of a role's learned policy, if it has one.
+pub fn learned(role: &str) -> Option<&'static [Instruction]> {
+    LEARNED.get()?.iter().find(|(known, _)| known == role).map(|(_, program)| *program)
 }
 
 /// Sets what will be done in this run.

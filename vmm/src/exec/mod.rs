@@ -21,6 +21,7 @@ use seccomp_policies::language::Policy;
 use crate::report::Violation;
 
 pub use program::{Missing, Program};
+pub(crate) use signals::Signals;
 
 /// What becomes of a call that the policy refuses by trap or kill, or does not speak of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -90,7 +91,7 @@ pub fn run(
     say: &mut dyn FnMut(&Violation),
 ) -> Result<Ended, Error> {
     let filter = filter::compile(policy, manner)?;
-    let signals = signals::Signals::take().map_err(system("signalfd"))?;
+    let signals = Signals::take().map_err(system("signalfd"))?;
     let child = child::start(program, &filter, signals.before())?;
     supervise::supervise(child, program, policy, manner, &signals, say)
 }

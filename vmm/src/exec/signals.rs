@@ -12,7 +12,7 @@ const PASSED_ON: [libc::c_int; 7] =
     [libc::SIGINT, libc::SIGTERM, libc::SIGHUP, libc::SIGQUIT, libc::SIGUSR1, libc::SIGUSR2, libc::SIGALRM];
 
 /// Takes the signals from a descriptor while it lives.
-pub(super) struct Signals {
+pub(crate) struct Signals {
     descriptor: OwnedFd,
     before: libc::sigset_t,
 }
@@ -24,7 +24,7 @@ impl AsFd for Signals {
 }
 
 impl Signals {
-    pub(super) fn take() -> io::Result<Self> {
+    pub(crate) fn take() -> io::Result<Self> {
         let mut set = MaybeUninit::uninit();
         // SAFETY: sigemptyset initializes the set behind the pointer.
         unsafe { libc::sigemptyset(set.as_mut_ptr()) };
@@ -53,22 +53,28 @@ impl Signals {
     }
 
     /// The next signal that a process sent; those of the terminal have reached the program already.
-    pub(super) fn next_sent(&self) -> Option<libc::c_int> {
+    pub(crate) fn next_sent(&self) -> Option<libc::c_int> {
         loop {
-            let mut signal = MaybeUninit::<libc::signalfd_siginfo>::uninit();
-            let size = size_of::<libc::signalfd_siginfo>();
-            // SAFETY: the kernel writes at most `size` bytes, which the buffer has.
-            let count = unsafe { libc::read(self.descriptor.as_raw_fd(), signal.as_mut_ptr().cast(), size) };
-            if usize::try_from(count) != Ok(size) {
-                return None;
-            }
-            // SAFETY: the kernel has written all of it.
-            let signal = unsafe { signal.assume_init() };
+            let signal = self.next()?;
             // Zero and below: sent by a process (`SI_USER`, `SI_QUEUE`, `SI_TKILL`), sigaction(2).
             if signal.ssi_code <= 0 {
                 return i32::try_from(signal.ssi_signo).ok();
             }
         }
+    }
+
+    /// Whether a signal has come, from whomever; it is taken.
+    pub(crate) fn has_come(&self) -> bool {
+        self.next().is_some()
+    }
+
+    fn next(&self) -> Option<libc::signalfd_siginfo> {
+        let mut signal = MaybeUninit::<libc::signalfd_siginfo>::uninit();
+        let size = size_of::<libc::signalfd_siginfo>();
+        // SAFETY: the kernel writes at most `size` bytes, which the buffer has.
+        let count = unsafe { libc::read(self.descriptor.as_raw_fd(), signal.as_mut_ptr().cast(), size) };
+        // SAFETY: the kernel has written all of it.
+        (usize::try_from(count) == Ok(size)).then(|| unsafe { signal.assume_init() })
     }
 }
 

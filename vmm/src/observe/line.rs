@@ -48,11 +48,19 @@ impl fmt::Display for OneLine<'_> {
     }
 }
 
-#[derive(Clone, Copy, Debug)]
 /// A moment as `YYYY-MM-DDThh:mm:ss.nnnnnnnnn`, in UTC: fenced main reads no file that says where on earth it is.
+#[derive(Clone, Copy, Debug)]
 pub struct Utc(pub SystemTime);
 
 const SECONDS_OF_DAY: u64 = 86_400;
+
+impl Utc {
+    /// Its day alone, `YYYY-MM-DD`.
+    pub fn day(self) -> String {
+        let text = self.to_string();
+        text.split('T').next().unwrap_or_default().to_owned()
+    }
+}
 
 impl fmt::Display for Utc {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

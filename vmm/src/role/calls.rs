@@ -1,45 +1,28 @@
 //! Which calls each thread makes, counted by the kernel: one perf event on the tracepoint of each allowed call, for
 //! each thread. Exact, and passive; every open event makes its thread's calls a little slower, so it is asked for.
 
-use std::fs;
 use std::io;
-use std::path::{Path, PathBuf};
-use std::thread;
 
 use perf_event::events::Tracepoint;
 use perf_event::{Builder, ReadFormat};
-use rustix::mount::{MountFlags, MountPropagationFlags};
-use rustix::thread::UnshareFlags;
 use seccomp_policies::compile::event_filter::event_of;
 use seccomp_policies::syscalls::{self, Arch};
 
 use crate::confine::{Record, Slot, table};
-
-/// Where the kernel's documentation mounts tracefs (Documentation/trace/ftrace.rst).
-const TRACEFS: &str = "/sys/kernel/tracing";
+use crate::tracepoint;
 
 /// Why calls are not counted, with what to do about it.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// No tracefs to be had.
-    #[error(
-        "tracefs is not mounted at /sys/kernel/tracing and could not be mounted ({0}); run as root, or mount it"
-    )]
-    Mount(io::Error),
     /// A call without an event.
     #[error("the kernel has no event for {call}, so its calls cannot be counted")]
     NoEvent {
         /// The call.
         call: &'static str,
     },
-    /// An event's number could not be read.
-    #[error("{} cannot be read ({source}); only root may, by default", path.display())]
-    Identifier {
-        /// The event's file.
-        path: PathBuf,
-        /// The system's reason.
-        source: io::Error,
-    },
+    /// An event's number cannot be had.
+    #[error(transparent)]
+    Tracepoint(#[from] tracepoint::Error),
     /// The kernel did not open the event.
     #[error(
         "perf_event_open failed for thread {thread} ({source}); run as root, or see perf_event_paranoid in ringfence doctor"
@@ -64,27 +47,18 @@ struct Point {
 pub struct Points(Vec<Point>);
 
 impl Points {
-    /// Looks up the tracepoints of these calls. Mounts tracefs for a moment, in a mount namespace that nobody else
-    /// sees, where it is not mounted.
+    /// Looks up the tracepoints of these calls.
     ///
     /// # Errors
-    /// [`Error::Mount`], [`Error::NoEvent`], [`Error::Identifier`]
+    /// [`Error::NoEvent`], [`Error::Tracepoint`]
     pub fn look_up(calls: impl Iterator<Item = &'static str>) -> Result<Self, Error> {
         let mut calls: Vec<_> = calls.collect();
         calls.sort_unstable();
         calls.dedup();
-        let mounted = Path::new(TRACEFS).join("events").exists();
-        // A thread of its own: a mount namespace belongs to a thread, and goes with it.
-        thread::scope(|scope| {
-            let reader = scope.spawn(|| {
-                if !mounted {
-                    mount_privately().map_err(Error::Mount)?;
-                }
-                calls.into_iter().map(point).collect::<Result<Vec<_>, _>>()
-            });
-            reader.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
-        })
-        .map(Self)
+        let events = calls.iter().map(|call| event(call).ok_or(Error::NoEvent { call }));
+        let identifiers = tracepoint::identifiers(&events.collect::<Result<Vec<_>, _>>()?)?;
+        let points = calls.into_iter().zip(identifiers);
+        Ok(Self(points.map(|(call, identifier)| Point { call, identifier }).collect()))
     }
 
     fn identifier(&self, call: &str) -> Option<u64> {
@@ -92,26 +66,8 @@ impl Points {
     }
 }
 
-fn point(call: &'static str) -> Result<Point, Error> {
-    let path = identifier_file(call).ok_or(Error::NoEvent { call })?;
-    let parse = |text: String| text.trim().parse().map_err(io::Error::other);
-    let read = fs::read_to_string(&path).and_then(parse);
-    let identifier = read.map_err(|source| Error::Identifier { path, source })?;
-    Ok(Point { call, identifier })
-}
-
-/// Where tracefs has the number of a call's event.
-fn identifier_file(call: &str) -> Option<PathBuf> {
-    let event = event_of(Arch::X86_64, syscalls::by_name(Arch::X86_64, call)?)?;
-    Some(Path::new(TRACEFS).join("events").join(event.replace(':', "/")).join("id"))
-}
-
-fn mount_privately() -> io::Result<()> {
-    // SAFETY: the new mount namespace is this thread's alone; no descriptor or memory is unshared.
-    unsafe { rustix::thread::unshare_unsafe(UnshareFlags::NEWNS) }?;
-    rustix::mount::mount_change("/", MountPropagationFlags::PRIVATE | MountPropagationFlags::REC)?;
-    rustix::mount::mount("nodev", TRACEFS, "tracefs", MountFlags::empty(), None)?;
-    Ok(())
+fn event(call: &str) -> Option<String> {
+    event_of(Arch::X86_64, syscalls::by_name(Arch::X86_64, call)?)
 }
 
 /// One open counter, at a slot of main's table.
@@ -170,10 +126,9 @@ mod tests {
 
     #[test]
     fn an_event_is_looked_up_by_its_own_name_and_not_the_call_s() {
-        let file = |call| identifier_file(call).expect("it has an event").display().to_string();
-        assert_eq!(file("ioctl"), "/sys/kernel/tracing/events/syscalls/sys_enter_ioctl/id");
-        assert_eq!(file("fstat"), "/sys/kernel/tracing/events/syscalls/sys_enter_newfstat/id");
-        assert_eq!(identifier_file("uselib"), None);
+        assert_eq!(event("ioctl").as_deref(), Some("syscalls:sys_enter_ioctl"));
+        assert_eq!(event("fstat").as_deref(), Some("syscalls:sys_enter_newfstat"));
+        assert_eq!(event("uselib"), None);
     }
 
     #[test]

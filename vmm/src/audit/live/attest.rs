@@ -50,7 +50,7 @@ pub struct Run {
 }
 
 /// The roles that a thread of ours of this name can have; none for another's.
-fn roles(thread: &str, run: Run) -> Vec<&'static Embedded> {
+pub(crate) fn roles(thread: &str, run: Run) -> Vec<&'static Embedded> {
     match thread {
         "rf-main" if run.has_api => vec![&main_api::POLICY],
         "rf-main" => vec![&main::POLICY],

@@ -5,7 +5,7 @@ pub(super) mod row;
 mod sarif;
 pub(super) mod text;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use seccomp_policies::bpf::Instruction;
 use seccomp_policies::import::{Options, raw};
@@ -70,7 +70,7 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(args: &Args) -> Result<Outcome, Error> {
-    let expected = args.expect.iter().map(|text| expected(text)).collect::<Result<Vec<_>, _>>()?;
+    let expected = args.expect.iter().map(|text| super::expected(text)).collect::<Result<Vec<_>, _>>()?;
     let audits = if args.all { of_all()? } else { of_each(&args.pids, &expected)? };
     if let Some(path) = &args.html {
         let review = review(&allowed(&audits));
@@ -142,23 +142,4 @@ fn of_all() -> Result<Vec<Audit>, Error> {
         }
     }
     Ok(audits)
-}
-
-/// `[THREADS=]FILE[:ROLE]`
-fn expected(text: &str) -> Result<Expected, Error> {
-    let (threads, file) = match text.split_once('=') {
-        Some((threads, file)) if !Path::new(text).exists() => (Some(threads.to_owned()), file),
-        _ => (None, text),
-    };
-    let (path, role) = match file.rsplit_once(':') {
-        Some((path, role)) if !Path::new(file).exists() => (PathBuf::from(path), Some(role.to_owned())),
-        _ => (PathBuf::from(file), None),
-    };
-    let mut policies = super::read(&path, role)?;
-    if policies.len() > 1 {
-        let roles = policies.into_iter().map(|policy| policy.role).collect();
-        return Err(Error::SeveralRoles { path, roles });
-    }
-    let policy = policies.pop().ok_or_else(|| Error::Refused { path: path.clone() })?;
-    Ok(Expected { threads, policy, file: path })
 }

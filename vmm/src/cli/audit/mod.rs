@@ -1,6 +1,7 @@
 //! `ringfence audit`: what threads may ask of the kernel, and whether that is what was meant.
 
 mod diff;
+mod learn;
 mod live;
 mod page;
 mod policies;
@@ -11,10 +12,12 @@ use std::path::{Path, PathBuf};
 use seccomp_policies::embed::Embedded;
 use seccomp_policies::import::{self, Options};
 use seccomp_policies::language::{self, Policy};
+use seccomp_policies::learn::Mismatch;
 use seccomp_policies::syscalls::Arch;
 
 use super::{Outcome, output};
 use crate::audit;
+use crate::audit::live::Expected;
 
 /// Arguments of `audit`.
 #[derive(Debug, clap::Args)]
@@ -29,6 +32,8 @@ enum Command {
     Policies(policies::Args),
     /// Look at the threads of running processes: what holds each, by the kernel's own filters
     Live(live::Args),
+    /// Record what threads ask of the kernel: the tightest policy that would have done, and how far the present one is used
+    Learn(learn::Args),
     /// What two reports say differently
     Diff(diff::Args),
 }
@@ -48,6 +53,33 @@ pub enum Error {
     /// A report cannot be read.
     #[error("cannot read the report {}: {source}", path.display())]
     ReadReport {
+        /// The path given.
+        path: PathBuf,
+        /// The system's reason.
+        source: io::Error,
+    },
+    /// Nothing could be recorded.
+    #[error(transparent)]
+    Record(#[from] audit::record::Error),
+    /// It is no JSON, or of another shape.
+    #[error("{} is no recording: {source}; a recording is what `audit learn --record` writes", path.display())]
+    NoRecording {
+        /// The path given.
+        path: PathBuf,
+        /// What is wrong, and where.
+        source: serde_json::Error,
+    },
+    /// A recording that cannot be used here.
+    #[error("{} {source}", path.display())]
+    Recording {
+        /// The path given.
+        path: PathBuf,
+        /// Why.
+        source: Mismatch,
+    },
+    /// A folder for results cannot be made.
+    #[error("cannot make the folder {}: {source}", path.display())]
+    MakeFolder {
         /// The path given.
         path: PathBuf,
         /// The system's reason.
@@ -93,7 +125,7 @@ pub enum Error {
     },
     /// A file of several threads' policies, where one is needed.
     #[error(
-        "{} has policies of several threads: {}; choose one, as in --expect 'NAME*={}:{}'", path.display(), roles.join(", "),
+        "{} has policies of several threads: {}; choose one, as in 'NAME*={}:{}'", path.display(), roles.join(", "),
         path.display(), roles[0]
     )]
     SeveralRoles {
@@ -115,6 +147,7 @@ pub fn run(args: &Args) -> Result<Outcome, Error> {
     let outcome = match &args.command {
         Command::Live(args) => live::run(args),
         Command::Policies(args) => policies::run(args),
+        Command::Learn(args) => learn::run(args),
         Command::Diff(args) => diff::run(args),
     };
     outcome.or_else(|error| {
@@ -141,4 +174,23 @@ fn read(path: &Path, role: Option<String>) -> Result<Vec<Policy>, Error> {
 fn of_build(policy: &Embedded) -> Option<Policy> {
     let checked = language::check_sources(policy.sources.first()?.0, policy.sources, Arch::X86_64);
     Some(checked.ok()?.policy)
+}
+
+/// Policies that threads should have, as the command line gives them: `[THREADS=]FILE[:ROLE]`
+fn expected(text: &str) -> Result<Expected, Error> {
+    let (threads, file) = match text.split_once('=') {
+        Some((threads, file)) if !Path::new(text).exists() => (Some(threads.to_owned()), file),
+        _ => (None, text),
+    };
+    let (path, role) = match file.rsplit_once(':') {
+        Some((path, role)) if !Path::new(file).exists() => (PathBuf::from(path), Some(role.to_owned())),
+        _ => (PathBuf::from(file), None),
+    };
+    let mut policies = read(&path, role)?;
+    if policies.len() > 1 {
+        let roles = policies.into_iter().map(|policy| policy.role).collect();
+        return Err(Error::SeveralRoles { path, roles });
+    }
+    let policy = policies.pop().ok_or_else(|| Error::Refused { path: path.clone() })?;
+    Ok(Expected { threads, policy, file: path })
 }

@@ -1,7 +1,7 @@
 //! `ringfence policy profile`.
 
 use std::path::PathBuf;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::SystemTime;
 
 use seccomp_policies::profile::Profile;
 use seccomp_policies::syscalls::Arch;
@@ -10,6 +10,7 @@ use serde_json::json;
 
 use super::{Error, input, target_parser};
 use crate::cli::{Outcome, output};
+use crate::observe::Utc;
 
 const EXAMPLES: &str = "\
 LOG is an strace log or its table (strace -c), a table of perf trace -s, a list of calls, or the \
@@ -79,7 +80,7 @@ impl Args {
     }
 
     fn date(&self) -> String {
-        self.date.clone().unwrap_or_else(today)
+        self.date.clone().unwrap_or_else(|| Utc(SystemTime::now()).day())
     }
 
     fn profile(&self, counts: Counts) -> Profile {
@@ -116,50 +117,4 @@ fn date(text: &str) -> Result<String, String> {
             _ => byte.is_ascii_digit(),
         });
     if is_date { Ok(text.to_owned()) } else { Err("write it as in 2026-11-24".to_owned()) }
-}
-
-/// The day in UTC.
-fn today() -> String {
-    let seconds = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
-    let (year, month, day) = civil(seconds / 86_400);
-    format!("{year:04}-{month:02}-{day:02}")
-}
-
-/// Year, month and day of a day counted from 1970-01-01, in the Gregorian calendar.
-///
-/// A year is taken to begin in March, so that the day that some years have more is the last one.
-const fn civil(days_since_1970: u64) -> (u64, u64, u64) {
-    // 400 years, after which the calendar repeats, and the days from 0000-03-01 to 1970-01-01.
-    const ERA_DAYS: u64 = 146_097;
-    let days = days_since_1970 + 719_468;
-    let (era, day_of_era) = (days / ERA_DAYS, days % ERA_DAYS);
-    let year_of_era = (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let month_from_march = (5 * day_of_year + 2) / 153;
-    let day = day_of_year - (153 * month_from_march + 2) / 5 + 1;
-    let (month, later) =
-        if month_from_march < 10 { (month_from_march + 3, 0) } else { (month_from_march - 9, 1) };
-    (era * 400 + year_of_era + later, month, day)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::civil;
-
-    #[test]
-    fn a_day_has_its_date() {
-        for (days, date) in [
-            (0, (1970, 1, 1)),
-            (58, (1970, 2, 28)),
-            (59, (1970, 3, 1)),
-            (11_016, (2000, 2, 29)),
-            (11_017, (2000, 3, 1)),
-            (19_782, (2024, 2, 29)),
-            (20_781, (2026, 11, 24)),
-            (47_540, (2100, 2, 28)),
-            (47_541, (2100, 3, 1)),
-        ] {
-            assert_eq!(civil(days), date, "day {days}");
-        }
-    }
 }

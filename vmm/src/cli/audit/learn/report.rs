@@ -1,0 +1,101 @@
+//! What was learned: a policy for each group of threads, and how the present one stands to it.
+
+use seccomp_policies::action::Action;
+use seccomp_policies::diff::Extras;
+use seccomp_policies::language::Policy;
+use seccomp_policies::learn::{Calls, Coverage, Recording, Request, Thread, compare, learn};
+use seccomp_policies::syscalls::Arch;
+
+use crate::audit::live::Expected;
+use crate::audit::record::policies_of;
+
+/// Everything that was learned.
+pub(super) struct Report<'a> {
+    /// A group of threads each.
+    pub(super) groups: Vec<Group<'a>>,
+    /// What all threads together need, from the beginning of the program; none of a run of ringfence, which confines itself.
+    pub(super) together: Option<Together>,
+}
+
+/// A group of threads.
+pub(super) struct Group<'a> {
+    pub(super) thread: &'a Thread,
+    pub(super) learned: Policy,
+    pub(super) present: Option<Present>,
+}
+
+/// How the policy that the threads have stands to what was seen.
+pub(super) struct Present {
+    pub(super) coverage: Coverage,
+    /// What the learned policy allows and it does not.
+    pub(super) wider: Extras,
+    /// Whether the learned one allows less.
+    pub(super) is_narrower: bool,
+}
+
+/// The policy of a whole process.
+pub(super) struct Together {
+    pub(super) calls: Calls,
+    pub(super) learned: Policy,
+}
+
+impl<'a> Report<'a> {
+    /// Learns from a recording. `given`: policies that the user names.
+    pub(super) fn new(recording: &'a Recording, given: &[Expected], otherwise: Action) -> Self {
+        let group = |thread: &'a Thread| {
+            let of_build = || policies_of().iter().find(|policy| policy.role == thread.name);
+            let given =
+                given.iter().find(|expected| expected.is_for(&thread.name)).map(|expected| &expected.policy);
+            let present = given.or_else(|| of_build().filter(|_| thread.is_role));
+            let role = identifier(&thread.name);
+            let calls = &thread.calls;
+            let learned = learn(Arch::X86_64, &Request { role: &role, calls, otherwise, present });
+            let present = present.map(|policy| Present::new(policy, thread, &learned));
+            Group { thread, learned, present }
+        };
+        let together = recording.threads.iter().all(|thread| !thread.is_role).then(|| {
+            let calls = recording.together();
+            let learned =
+                learn(Arch::X86_64, &Request { role: TOGETHER, calls: &calls, otherwise, present: None });
+            Together { calls, learned }
+        });
+        Self { groups: recording.threads.iter().map(group).collect(), together }
+    }
+
+    /// Whether something was seen that a present policy does not allow.
+    pub(super) fn goes_beyond(&self) -> bool {
+        self.present().any(|present| !present.coverage.beyond.is_empty())
+    }
+
+    /// Whether a rule of a present policy was not used.
+    pub(super) fn has_unused(&self) -> bool {
+        self.present().any(|present| present.coverage.unused().next().is_some())
+    }
+
+    fn present(&self) -> impl Iterator<Item = &Present> {
+        self.groups.iter().filter_map(|group| group.present.as_ref())
+    }
+}
+
+/// The name of the policy of all threads together.
+pub(super) const TOGETHER: &str = "together";
+
+impl Present {
+    fn new(policy: &Policy, thread: &Thread, learned: &Policy) -> Self {
+        let coverage = Coverage::of(policy, thread);
+        let (wider, is_narrower) = compare(learned, policy);
+        Self { coverage, wider, is_narrower }
+    }
+}
+
+/// A thread's name as a policy spells a role.
+pub(super) fn identifier(name: &str) -> String {
+    let word = name.chars().map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '_' });
+    let word: String = word.collect();
+    let word = word.trim_matches('_');
+    match word.chars().next() {
+        None => "thread".to_owned(),
+        Some(first) if first.is_ascii_alphabetic() => word.to_owned(),
+        Some(_) => format!("thread_{word}"),
+    }
+}

@@ -1,0 +1,89 @@
+//! The numbers of tracepoints, which tracefs has: events are opened by them.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::thread;
+
+use rustix::mount::{MountFlags, MountPropagationFlags};
+use rustix::thread::UnshareFlags;
+
+/// Where the kernel's documentation mounts tracefs (Documentation/trace/ftrace.rst).
+const TRACEFS: &str = "/sys/kernel/tracing";
+
+/// Why a tracepoint's number cannot be had, with what to do about it.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// No tracefs to be had.
+    #[error(
+        "tracefs is not mounted at /sys/kernel/tracing and could not be mounted ({0}); run as root, or mount it"
+    )]
+    Mount(io::Error),
+    /// An event's number could not be read.
+    #[error("{} cannot be read ({source}); only root may, by default", path.display())]
+    Identifier {
+        /// The event's file.
+        path: PathBuf,
+        /// The system's reason.
+        source: io::Error,
+    },
+}
+
+/// The numbers of events, which are named as perf names them: `syscalls:sys_enter_ioctl`. Mounts tracefs for a moment, in a
+/// mount namespace that nobody else sees, where it is not mounted.
+///
+/// # Errors
+/// [`Error`]
+pub fn identifiers(events: &[String]) -> Result<Vec<u64>, Error> {
+    let mounted = Path::new(TRACEFS).join("events").exists();
+    // A thread of its own: a mount namespace belongs to a thread, and goes with it.
+    thread::scope(|scope| {
+        let reader = scope.spawn(|| {
+            if !mounted {
+                mount_privately().map_err(Error::Mount)?;
+            }
+            events.iter().map(|event| identifier(event)).collect()
+        });
+        reader.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+    })
+}
+
+fn identifier(event: &str) -> Result<u64, Error> {
+    let path = identifier_file(event);
+    let parse = |text: String| text.trim().parse().map_err(io::Error::other);
+    fs::read_to_string(&path).and_then(parse).map_err(|source| Error::Identifier { path, source })
+}
+
+/// Where tracefs has the number of an event.
+fn identifier_file(event: &str) -> PathBuf {
+    Path::new(TRACEFS).join("events").join(event.replace(':', "/")).join("id")
+}
+
+fn mount_privately() -> io::Result<()> {
+    // SAFETY: the new mount namespace is this thread's alone; no descriptor or memory is unshared.
+    unsafe { rustix::thread::unshare_unsafe(UnshareFlags::NEWNS) }?;
+    rustix::mount::mount_change("/", MountPropagationFlags::PRIVATE | MountPropagationFlags::REC)?;
+    rustix::mount::mount("nodev", TRACEFS, "tracefs", MountFlags::empty(), None)?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_event_lies_in_the_folder_of_its_system() {
+        let file = identifier_file("syscalls:sys_enter_newfstat");
+        assert_eq!(file, Path::new("/sys/kernel/tracing/events/syscalls/sys_enter_newfstat/id"));
+    }
+
+    #[test]
+    fn one_that_is_not_there_is_named() {
+        if !rustix::process::geteuid().is_root() {
+            eprintln!("skipped: tracefs is open to root alone");
+            return;
+        }
+        let error = identifiers(&["syscalls:sys_enter_nothing".to_owned()]).unwrap_err().to_string();
+        assert!(error.contains("sys_enter_nothing/id cannot be read"), "{error}");
+    }
+}
