@@ -8,6 +8,7 @@ use seccomp_policies::syscalls::{Arch, Syscall, by_number};
 
 use super::event::{Event, What};
 use super::objects::Objects;
+use super::only::Only;
 
 /// The highest descriptor that a process can have: `NR_OPEN`, Linux `fs/file.c`.
 const DESCRIPTORS: u64 = 1024 * 1024;
@@ -54,16 +55,17 @@ pub(super) struct Gatherer<'a> {
     threads: HashMap<i32, Known>,
     processes: HashMap<i32, Process>,
     grouping: &'a Grouping<'a>,
+    only: Option<&'a Only>,
     recording: Recording,
     /// Calls that had other numbers.
     foreign: u64,
 }
 
 impl<'a> Gatherer<'a> {
-    pub(super) fn new(recording: Recording, grouping: &'a Grouping<'a>) -> Self {
+    pub(super) fn new(recording: Recording, grouping: &'a Grouping<'a>, only: Option<&'a Only>) -> Self {
         let arch = Arch::X86_64;
         let (threads, processes) = (HashMap::new(), HashMap::new());
-        Self { arch, threads, processes, grouping, recording, foreign: 0 }
+        Self { arch, threads, processes, grouping, only, recording, foreign: 0 }
     }
 
     /// A thread that was there before anybody looked.
@@ -187,7 +189,8 @@ impl<'a> Gatherer<'a> {
         let names: Vec<String> = threads.iter().map(|known| known.name.clone()).collect();
         let names: Vec<&str> = names.iter().map(String::as_str).collect();
         for known in threads {
-            if known.calls.is_empty() && known.before.is_empty() && known.refused.is_empty() {
+            let has_called = !known.calls.is_empty() || !known.before.is_empty() || !known.refused.is_empty();
+            if !has_called || self.only.is_some_and(|only| !only.is_for(&known.name)) {
                 continue;
             }
             let Group { name, is_role } = (self.grouping)(&known.name, &names, &known.calls);

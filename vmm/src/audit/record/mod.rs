@@ -8,6 +8,7 @@ mod child;
 mod event;
 mod gather;
 mod objects;
+mod only;
 mod perf;
 mod ptrace;
 mod roles;
@@ -32,6 +33,7 @@ use crate::observe::Utc;
 use crate::tracepoint;
 
 pub use gather::{Group, Grouping};
+pub use only::Only;
 pub use roles::{group, policies_of};
 
 /// How calls are seen.
@@ -131,18 +133,30 @@ struct Watch<'a> {
     deadline: Option<Instant>,
 }
 
+/// How to record.
+#[derive(Clone, Copy)]
+pub struct How<'a> {
+    /// How calls are seen; none for tracepoints, or ptrace where these cannot be had.
+    pub by: Option<By>,
+    /// Threads that are recorded; none for all.
+    pub only: Option<&'a Only>,
+    /// Which group a thread is for.
+    pub grouping: &'a Grouping<'a>,
+}
+
 /// Runs a command until it ends.
 ///
 /// # Errors
 /// See [`Error`].
-pub fn command(command: &[OsString], by: Option<By>, grouping: &Grouping) -> Result<Recorded, Error> {
+pub fn command(command: &[OsString], how: How) -> Result<Recorded, Error> {
+    let How { by, only, grouping } = how;
     let shown: Vec<_> = command.iter().map(|word| word.to_string_lossy()).collect();
     let signals = Signals::take().map_err(|source| Error::System { what: "take signals", source })?;
     let held = Held::start(command)?;
     let pid = held.pid();
-    let (tracepoints, why_not) = choose(by, || Tracepoints::of_child(pid))?;
+    let (tracepoints, why_not) = choose(by, || Tracepoints::of_child(pid, only))?;
     let by = if tracepoints.is_some() { By::Tracepoints } else { By::Ptrace };
-    let gatherer = Gatherer::new(recording(&shown.join(" "), by), grouping);
+    let gatherer = Gatherer::new(recording(&shown.join(" "), by), grouping, only);
     let mut watch = Watch { signals, gatherer, handle: handle(pid)?, pid, deadline: None };
     watch.gatherer.present(pid, pid, "");
     let ended = match tracepoints {
@@ -156,23 +170,19 @@ pub fn command(command: &[OsString], by: Option<By>, grouping: &Grouping) -> Res
 ///
 /// # Errors
 /// See [`Error`].
-pub fn process(
-    pid: i32,
-    by: Option<By>,
-    limit: Option<Duration>,
-    grouping: &Grouping,
-) -> Result<Recorded, Error> {
+pub fn process(pid: i32, limit: Option<Duration>, how: How) -> Result<Recorded, Error> {
+    let How { by, only, grouping } = how;
     let process = Process::read(pid)?;
     if process.is_32_bit {
         return Err(Error::Is32Bit { pid });
     }
     let signals = Signals::take().map_err(|source| Error::System { what: "take signals", source })?;
     let handle = handle(pid)?;
-    let (tracepoints, why_not) = choose(by, || of_process(&process))?;
+    let (tracepoints, why_not) = choose(by, || of_process(&process, only))?;
     let by = if tracepoints.is_some() { By::Tracepoints } else { By::Ptrace };
     let shown =
         process.executable.as_ref().map_or_else(|| process.name.clone(), |path| path.display().to_string());
-    let mut gatherer = Gatherer::new(recording(&format!("{shown} ({pid})"), by), grouping);
+    let mut gatherer = Gatherer::new(recording(&format!("{shown} ({pid})"), by), grouping, only);
     let threads = process.threads()?;
     for thread in &threads {
         gatherer.present(pid, thread.tid, &thread.name);
@@ -206,7 +216,7 @@ fn choose(
 
 /// The tracepoints of each thread of a process. One that is born meanwhile is of a thread that has them already, or the
 /// threads are listed again.
-fn of_process(process: &Process) -> Result<Tracepoints, Error> {
+fn of_process(process: &Process, only: Option<&Only>) -> Result<Tracepoints, Error> {
     /// A process that has other threads each time is watched as it is.
     const TRIES: usize = 5;
     let tids = || -> Result<Vec<i32>, Error> {
@@ -214,14 +224,14 @@ fn of_process(process: &Process) -> Result<Tracepoints, Error> {
     };
     let mut before = tids()?;
     for _ in 1..TRIES {
-        let tracepoints = Tracepoints::of_threads(&before)?;
+        let tracepoints = Tracepoints::of_threads(&before, only)?;
         let after = tids()?;
         if after.iter().all(|tid| before.contains(tid)) {
             return Ok(tracepoints);
         }
         before = after;
     }
-    Tracepoints::of_threads(&before)
+    Tracepoints::of_threads(&before, only)
 }
 
 fn handle(pid: i32) -> Result<OwnedFd, Error> {

@@ -1,6 +1,7 @@
 //! Calls by the tracepoints `raw_syscalls:sys_enter` and `sys_exit`, which the kernel writes to a ring buffer for each
 //! processor. Nobody is stopped; what does not fit is lost, and counted.
 
+use std::ffi::CStr;
 use std::fs;
 use std::io;
 use std::os::fd::{AsRawFd as _, BorrowedFd};
@@ -14,6 +15,7 @@ use rustix::time::{ClockId, clock_gettime};
 
 use super::Error;
 use super::event::{Event, What};
+use super::only::Only;
 use crate::tracepoint;
 
 /// The size of a ring buffer: some thirty thousand calls.
@@ -55,19 +57,19 @@ impl Tracepoints {
     ///
     /// # Errors
     /// [`Error::Tracepoint`], [`Error::Open`]
-    pub(super) fn of_child(pid: i32) -> Result<Self, Error> {
-        Self::open(&[pid], Begin::WithTheProgram)
+    pub(super) fn of_child(pid: i32, only: Option<&Only>) -> Result<Self, Error> {
+        Self::open(&[pid], Begin::WithTheProgram, only)
     }
 
     /// Of threads that are there, from now on.
     ///
     /// # Errors
     /// [`Error::Tracepoint`], [`Error::Open`]
-    pub(super) fn of_threads(tids: &[i32]) -> Result<Self, Error> {
-        Self::open(tids, Begin::Now)
+    pub(super) fn of_threads(tids: &[i32], only: Option<&Only>) -> Result<Self, Error> {
+        Self::open(tids, Begin::Now, only)
     }
 
-    fn open(tids: &[i32], begin: Begin) -> Result<Self, Error> {
+    fn open(tids: &[i32], begin: Begin, only: Option<&Only>) -> Result<Self, Error> {
         let names = ["raw_syscalls:sys_enter", "raw_syscalls:sys_exit"].map(str::to_owned);
         let identifiers = tracepoint::identifiers(&names)?;
         let numbers = Numbers { enter: identifiers[0], exit: identifiers[1] };
@@ -84,6 +86,9 @@ impl Tracepoints {
                         Err(error) if error.raw_os_error() == Some(libc::ESRCH) => continue,
                         Err(source) => return Err(Error::Open(source)),
                     };
+                    if let Some(only) = only {
+                        filter(&counter, &only.filter()).map_err(Error::Open)?;
+                    }
                     match &ring {
                         None => ring = Some(counter.sampled(RING).map_err(Error::Open)?),
                         Some(ring) => {
@@ -166,6 +171,15 @@ fn share(counter: &Counter, ring: &Sampler) -> io::Result<()> {
     const SET_OUTPUT: libc::c_ulong = 0x2405;
     // SAFETY: takes two descriptors that are open, and no memory.
     let outcome = unsafe { libc::ioctl(counter.as_raw_fd(), SET_OUTPUT, ring.as_raw_fd()) };
+    if outcome < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
+}
+
+/// Has the kernel write records of those occurrences alone that pass a filter.
+fn filter(counter: &Counter, filter: &CStr) -> io::Result<()> {
+    /// `PERF_EVENT_IOC_SET_FILTER`, Linux `include/uapi/linux/perf_event.h`: `_IOW('$', 6, char *)`.
+    const SET_FILTER: libc::c_ulong = 0x4008_2406;
+    // SAFETY: the text ends with a zero and is there while the kernel copies it.
+    let outcome = unsafe { libc::ioctl(counter.as_raw_fd(), SET_FILTER, filter.as_ptr()) };
     if outcome < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
 }
 

@@ -11,11 +11,11 @@ use std::time::Duration;
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use seccomp_policies::action::Action;
-use seccomp_policies::learn::Recording;
+use seccomp_policies::learn::{Recording, Thread};
 
 use self::report::Report;
 use super::{Error, expected};
-use crate::audit::record::{self, By, Recorded};
+use crate::audit::record::{self, By, How, Only, Recorded};
 use crate::cli::{Outcome, output};
 
 const EXAMPLES: &str = "\
@@ -56,6 +56,9 @@ pub(super) struct Args {
     /// How calls are seen [default: tracepoints where the user may, else ptrace]
     #[arg(long, value_enum)]
     by: Option<By>,
+    /// Record threads of this name alone, with `*` at its end for names that begin so
+    #[arg(long, value_name = "THREADS")]
+    only: Option<Only>,
     /// Add an earlier recording; may be given several times
     #[arg(long, value_name = "FILE")]
     merge: Vec<PathBuf>,
@@ -75,6 +78,9 @@ pub(super) struct Args {
     /// Exit with 1 if a rule of a present policy was not used
     #[arg(long)]
     fail_unused: bool,
+    /// Of ringfence, the policies of every role, also those of which no thread was seen
+    #[arg(long)]
+    every_role: bool,
     /// Show each rule of the present policies, and how many calls it decided
     #[arg(long, conflicts_with = "json")]
     rules: bool,
@@ -107,9 +113,12 @@ pub(super) fn run(args: &Args) -> Result<Outcome, Error> {
     if let Some(recorded) = &recorded {
         say(recorded);
     }
-    let recording = together(recorded.map(|recorded| recorded.recording), earlier);
+    let mut recording = together(recorded.map(|recorded| recorded.recording), earlier);
     if let Some(path) = &args.record {
         output::replace(path, output::json_text(&recording).as_bytes())?;
+    }
+    if args.every_role {
+        record::policies_of().iter().for_each(|policy| recording.add(role(&policy.role)));
     }
     let report = Report::new(&recording, &present, args.otherwise);
     if let Some(folder) = &args.out {
@@ -135,16 +144,22 @@ impl Args {
     }
 
     fn record(&self) -> Result<Option<Recorded>, Error> {
+        let how = How { by: self.by, only: self.only.as_ref(), grouping: &record::group };
         let recorded = match self.pid {
             Some(pid) => {
                 let limit = self.seconds.map(|seconds| Duration::from_secs(seconds.into()));
-                record::process(pid, self.by, limit, &record::group)
+                record::process(pid, limit, how)
             }
             None if self.command.is_empty() => return Ok(None),
-            None => record::command(&self.command, self.by, &record::group),
+            None => record::command(&self.command, how),
         };
         Ok(Some(recorded?))
     }
+}
+
+/// A role of ours, of which nothing was seen.
+fn role(name: &str) -> Thread {
+    Thread { name: name.to_owned(), is_role: true, ..Thread::default() }
 }
 
 /// What was found while recording that a person should know.

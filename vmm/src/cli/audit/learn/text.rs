@@ -29,6 +29,7 @@ pub(super) fn text(recording: &Recording, report: &Report, shown: Shown) -> Stri
             text.push_str(&against(group, present, shown.rules));
         }
     }
+    text.push_str(&figure(report));
     if shown.policies {
         let of_roles = report.groups.iter().filter(|group| group.thread.is_role).map(|group| &group.learned);
         let policies = of_roles.chain(report.together.as_ref().map(|together| &together.learned));
@@ -39,6 +40,27 @@ pub(super) fn text(recording: &Recording, report: &Report, shown: Shown) -> Stri
         }
     }
     text
+}
+
+/// How far the present policies are used, in a line; nothing where there are none.
+fn figure(report: &Report) -> String {
+    let rules = || {
+        report
+            .groups
+            .iter()
+            .filter_map(|group| group.present.as_ref())
+            .flat_map(|present| &present.coverage.rules)
+    };
+    let all = rules().count();
+    if all == 0 {
+        return String::new();
+    }
+    let used = rules().filter(|rule| rule.count > 0).count();
+    let marked = rules().filter(|rule| rule.count == 0 && rule.untested.is_some()).count();
+    let unused = all - used - marked;
+    format!(
+        "\nof {all} rules of the present policies {used} were used; {unused} were not, and {marked} more say why\n"
+    )
 }
 
 fn groups(report: &Report) -> String {
