@@ -94,7 +94,22 @@ pub struct Called {
     /// The arguments, and how often it was called with them. An address that is not null is 1.
     #[serde(with = "pairs")]
     pub seen: BTreeMap<[u64; 6], u64>,
+    #[serde(skip)]
+    kinds: Known,
 }
+
+/// What the arguments are, once that was asked for: recorders add millions of calls.
+#[derive(Clone, Copy, Debug, Default)]
+struct Known(Option<[Kind; 6]>);
+
+impl PartialEq for Known {
+    /// It says nothing that the call's name does not.
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
+}
+
+impl Eq for Known {}
 
 /// Two recordings that cannot be merged.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -228,11 +243,11 @@ impl Recording {
 impl Calls {
     /// Adds one call.
     pub fn add(&mut self, call: &Syscall, arguments: &[u64; 6]) {
-        let kinds = Kind::of_all(call);
         let called = match self.called.get_mut(call.name) {
             Some(called) => called,
             None => self.called.entry(call.name.to_owned()).or_default(),
         };
+        let kinds = *called.kinds.0.get_or_insert_with(|| Kind::of_all(call));
         called.add(call, kinds, kept(call, kinds, arguments), 1);
     }
 

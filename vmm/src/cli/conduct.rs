@@ -9,11 +9,13 @@ use super::observe::{ObserveArgs, Observed};
 use crate::confine::{Fencing, OnViolation, Tier};
 use crate::devices::ports::Extras;
 use crate::report::{self, Ended, exit_code};
+use crate::role::eyes::{self, Eyes};
 use crate::role::main::ObserverError;
 use crate::role::start::{self, IoThreads, Settings};
 use crate::role::terminal;
 
 /// Options about a run, whatever runs.
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
 #[derive(Clone, Debug, Default, clap::Args)]
 pub(super) struct ConductArgs {
     /// Which mechanism holds the threads
@@ -28,11 +30,14 @@ pub(super) struct ConductArgs {
     /// Count which calls each thread makes, by perf tracepoints (needs root)
     #[arg(long)]
     count_calls: bool,
+    /// Hold the threads by nothing, and count by event filters what each would have been refused (needs root)
+    #[arg(long, conflicts_with_all = ["tier", "on_violation"])]
+    observe: bool,
     /// Write the report as JSON to this file
     #[arg(long, value_name = "FILE")]
     report: Option<PathBuf>,
     #[command(flatten)]
-    observe: ObserveArgs,
+    outlets: ObserveArgs,
     /// Say how the run ended as JSON instead of words and a table
     #[arg(long)]
     json: bool,
@@ -58,6 +63,9 @@ pub enum Error {
     /// The log or the metrics.
     #[error(transparent)]
     Observe(#[from] ObserverError),
+    /// The threads cannot be watched.
+    #[error(transparent)]
+    Eyes(#[from] eyes::Error),
     /// For tests: learned policies that cannot hold.
     #[cfg(feature = "provoke")]
     #[error("{0}")]
@@ -88,15 +96,18 @@ impl ConductArgs {
     ) -> Result<Outcome, Error> {
         let report = self.report.as_deref().map(ReportFile::create).transpose()?;
         let made = report.as_ref().is_some_and(|report| report.made);
+        let tier = if self.observe { Tier::None } else { self.tier };
+        let eyes = self.observe.then(Eyes::look_up).transpose()?;
         let settings = Settings {
-            fencing: Fencing { tier: self.tier, on_violation: self.on_violation },
+            eyes,
+            fencing: Fencing { tier, on_violation: self.on_violation },
             extras: Extras { exit_port: self.exit_port, keyboard },
             io_threads: self.io_threads,
             boot_timer: observed.boot_timer,
             count_calls: self.count_calls || count_calls,
             json: self.json,
             report: report.map(|report| report.file),
-            observer: self.observe.observer(observed)?,
+            observer: self.outlets.observer(observed)?,
         };
         #[cfg(feature = "provoke")]
         self.provoke.clone().into_iter().for_each(crate::confine::provoke::set);

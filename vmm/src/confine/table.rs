@@ -197,6 +197,13 @@ pub fn raise(descriptor: impl IntoRawFd, lowest: RawFd) -> io::Result<Slot> {
     Ok(Slot::placed(raised.into_raw_fd()))
 }
 
+/// Holds every free number below this one, until the result is dropped: what is opened meanwhile lies from there on.
+pub fn take_below(lowest: RawFd) -> Vec<OwnedFd> {
+    // Where no more can be had, what is opened next fails likewise, and says so.
+    let next = || rustix::io::dup(rustix::stdio::stderr()).ok().filter(|taken| taken.as_raw_fd() < lowest);
+    std::iter::from_fn(next).collect()
+}
+
 /// A descriptor that came to a fenced thread, as a connection does.
 ///
 /// The standard library's owner asks by `fcntl` whether the descriptor is open before it closes it, where debug assertions

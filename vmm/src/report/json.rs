@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{Cause, Ended, ThreadLine, Used, Violation, exit_code, text};
+use super::{Cause, Ended, Kind, ThreadLine, Used, Violation, exit_code, text};
 
 /// Version of the object's shape.
 pub const SCHEMA: u32 = 1;
@@ -18,6 +18,9 @@ pub fn report(ended: &Ended) -> Value {
             Cause::Violation(refused) => violation(refused),
             _ => Value::Null,
         },
+        "would_be_refused": ended.observed.as_ref().map(|observed| {
+            observed.kinds.iter().map(of_kind).collect::<Vec<_>>()
+        }),
         "unwritten_bytes": ended.unwritten,
         "output_error": ended.output_error,
         "quirk": ended.quirk.as_ref().map(|quirk| json!({ "name": quirk.name, "added": quirk.added })),
@@ -59,6 +62,13 @@ pub fn violation(violation: &Violation) -> Value {
             "failed": nearest.failed,
         })),
     })
+}
+
+/// Calls of a kind that would be refused.
+pub fn of_kind(kind: &Kind) -> Value {
+    let mut value = violation(&kind.first);
+    value["count"] = kind.count.into();
+    value
 }
 
 fn thread(line: &ThreadLine) -> Value {

@@ -9,7 +9,7 @@ pub mod text;
 mod violation;
 
 pub use outlets::Outlets;
-pub use violation::Violation;
+pub use violation::{Kind, Kinds, Violation};
 
 use crate::machine::exit::End;
 use crate::machine::registers::Position;
@@ -108,8 +108,18 @@ pub struct ThreadLine {
     pub used: Used,
     /// Distinct calls that its policy allows.
     pub allowed: usize,
-    /// Calls that it was refused; `None` where refusals are not told (`--on-violation errno` and `log`, `--tier none`).
-    pub violations: Option<usize>,
+    /// Calls that it was refused, or with `--observe` would have been; `None` where refusals are not told (`--on-violation
+    /// errno` and `log`, `--tier none`).
+    pub violations: Option<u64>,
+}
+
+/// What event filters saw of a run that nothing held.
+#[derive(Debug)]
+pub struct Observed {
+    /// Calls that would have been refused.
+    pub kinds: Kinds,
+    /// How many of them were counted by the kernel and came too fast to be told.
+    pub untold: u64,
 }
 
 /// A peculiarity of the host that the machine was built for.
@@ -128,6 +138,8 @@ pub struct Ended {
     pub cause: Cause,
     /// Every thread.
     pub threads: Vec<ThreadLine>,
+    /// Calls that would have been refused; none without `--observe`.
+    pub observed: Option<Observed>,
     /// Why calls were not counted.
     pub not_counted: Option<String>,
     /// Bytes of the guest's output that could not be written.

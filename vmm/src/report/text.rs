@@ -5,7 +5,7 @@ use std::io;
 
 use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
 
-use super::{Cause, Ended, QuirkNote, ThreadLine, Used, Violation};
+use super::{Cause, Ended, Kind, Kinds, Observed, QuirkNote, ThreadLine, Used, Violation};
 use crate::confine::signals;
 use crate::machine::exit::End;
 
@@ -74,8 +74,17 @@ pub fn cause(cause: &Cause) -> String {
 
 /// A refused call, in one or three lines without a newline at the end.
 pub fn violation(violation: &Violation) -> String {
+    told(violation, "was refused")
+}
+
+/// A call that was carried out and would be refused, likewise.
+pub fn would_be_violation(violation: &Violation) -> String {
+    told(violation, "would be refused")
+}
+
+fn told(violation: &Violation, what: &str) -> String {
     let Violation { thread, role, text, nearest, .. } = violation;
-    let mut said = format!("{thread} ({role}) was refused {text}: {}", violation.because());
+    let mut said = format!("{thread} ({role}) {what} {text}: {}", violation.because());
     if let Some(nearest) = nearest {
         let _ = write!(said, "\n  nearest rule: {} -- {}", nearest.rule, nearest.reason);
         let _ = write!(said, "\n  at {}; here {}", nearest.place, nearest.failed);
@@ -109,14 +118,31 @@ pub fn table(ended: &Ended, width: u16) -> String {
     if ended.threads.iter().any(|line| line.violations.is_none()) {
         text.push_str("violations are not counted under --tier none, --on-violation errno and log\n");
     }
+    if let Some(Observed { kinds, untold }) = &ended.observed {
+        text.push_str(&observed(kinds, *untold));
+    }
     if let Some(QuirkNote { name, added: Some(added) }) = &ended.quirk {
         let _ = writeln!(text, "for this host's KVM ({name}) the kernel was also told: {added}");
     }
     text
 }
 
+/// Calls that would be refused, each kind in a few lines.
+pub fn observed(kinds: &Kinds, untold: u64) -> String {
+    let mut text = String::new();
+    for Kind { first, count } in kinds.iter() {
+        let times = if *count == 1 { "once".to_owned() } else { format!("{count} times") };
+        let _ = writeln!(text, "\n{times}: {}", would_be_violation(first));
+    }
+    if untold > 0 {
+        let _ = writeln!(text, "\n{untold} more were counted, and came too fast to be told");
+    }
+    text
+}
+
 fn row(line: &ThreadLine) -> [String; 7] {
     let number = |number: Option<usize>| number.map_or("-".into(), |number| number.to_string());
+    let violations = line.violations.map_or("-".into(), |count| count.to_string());
     let used = match &line.used {
         Used::Counted(calls) => format!("{} of {}", calls.len(), line.allowed),
         Used::NotCounted => format!("not counted of {}", line.allowed),
@@ -128,7 +154,7 @@ fn row(line: &ThreadLine) -> [String; 7] {
         number(line.instructions),
         number(line.descriptors),
         used,
-        number(line.violations),
+        violations,
     ]
 }
 

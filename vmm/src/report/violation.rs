@@ -35,6 +35,36 @@ pub struct NearestRule {
     pub failed: String,
 }
 
+/// Violations of a kind: calls of one number by one thread that came nearest to the same rule.
+#[derive(Debug)]
+pub struct Kind {
+    /// The first of them.
+    pub first: Violation,
+    /// How many were seen.
+    pub count: u64,
+}
+
+/// Violations by kind, in the order in which each kind came first.
+#[derive(Debug, Default)]
+pub struct Kinds(Vec<Kind>);
+
+impl Kinds {
+    /// Adds one; the same, if it is the first of its kind.
+    pub fn add(&mut self, violation: Violation) -> Option<&Violation> {
+        if let Some(kind) = self.0.iter_mut().find(|kind| kind.first.is_of_a_kind_with(&violation)) {
+            kind.count += 1;
+            return None;
+        }
+        self.0.push(Kind { first: violation, count: 1 });
+        self.0.last().map(|kind| &kind.first)
+    }
+
+    /// Each kind.
+    pub fn iter(&self) -> impl Iterator<Item = &Kind> {
+        self.0.iter()
+    }
+}
+
 impl Violation {
     /// A call that a thread under `policy` was refused.
     pub fn new(thread: String, policy: &'static Embedded, call: Call) -> Self {
@@ -48,6 +78,11 @@ impl Violation {
     /// A call that a thread under a policy read at run time was refused.
     pub fn of_policy(thread: String, policy: &Policy, call: Call) -> Self {
         Self::with_nearest(thread, policy.role.clone(), policy.arch, call, nearest(policy, &call))
+    }
+
+    fn is_of_a_kind_with(&self, other: &Self) -> bool {
+        let place = |violation: &Self| violation.nearest.as_ref().map(|nearest| nearest.place.clone());
+        self.thread == other.thread && self.call.number == other.call.number && place(self) == place(other)
     }
 
     fn with_nearest(

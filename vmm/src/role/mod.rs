@@ -10,6 +10,7 @@ pub mod devices;
 pub mod disk;
 mod events;
 pub mod exchange;
+pub mod eyes;
 pub mod io;
 pub mod main;
 pub mod policies;

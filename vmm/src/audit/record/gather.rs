@@ -39,6 +39,8 @@ struct Known {
     refused: BTreeMap<String, u64>,
     /// Descriptors whose objects were noted.
     noted: HashSet<u32>,
+    /// Whether it has confined itself, or was confined when it was found.
+    is_confined: bool,
 }
 
 /// Threads of a process that has not ended yet.
@@ -69,8 +71,10 @@ impl<'a> Gatherer<'a> {
     }
 
     /// A thread that was there before anybody looked.
-    pub(super) fn present(&mut self, pid: i32, tid: i32, name: &str) {
-        name.clone_into(&mut self.known(pid, tid).name);
+    pub(super) fn present(&mut self, pid: i32, tid: i32, name: &str, is_confined: bool) {
+        let known = self.known(pid, tid);
+        name.clone_into(&mut known.name);
+        known.is_confined = is_confined;
         self.processes.entry(pid).or_default().objects = Objects::of_start(pid);
     }
 
@@ -163,6 +167,7 @@ impl<'a> Gatherer<'a> {
             let calls = std::mem::take(&mut known.calls);
             known.before.merge(calls);
             known.noted.clear();
+            known.is_confined = true;
         }
         let objects = &mut self.processes.entry(pid).or_default().objects;
         if objects.returned(pid, call.name, arguments, value) {
@@ -194,7 +199,12 @@ impl<'a> Gatherer<'a> {
                 continue;
             }
             let Group { name, is_role } = (self.grouping)(&known.name, &names, &known.calls);
-            let Known { calls, before, refused, .. } = known;
+            let Known { mut calls, mut before, refused, is_confined, .. } = known;
+            // A role's policy speaks of what a thread does in it. One that was never seen to take it on is of a run that
+            // confines nothing, or the record of that was lost.
+            if is_role && !is_confined {
+                before.merge(std::mem::take(&mut calls));
+            }
             self.recording.add(Thread { name, is_role, threads: 1, calls, before, refused });
         }
     }

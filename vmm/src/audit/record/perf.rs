@@ -1,7 +1,6 @@
 //! Calls by the tracepoints `raw_syscalls:sys_enter` and `sys_exit`, which the kernel writes to a ring buffer for each
 //! processor. Nobody is stopped; what does not fit is lost, and counted.
 
-use std::ffi::CStr;
 use std::fs;
 use std::io;
 use std::os::fd::{AsRawFd as _, BorrowedFd};
@@ -18,11 +17,14 @@ use super::event::{Event, What};
 use super::only::Only;
 use crate::tracepoint;
 
-/// The size of a ring buffer: some thirty thousand calls.
-const RING: usize = 8 << 20;
+/// The size of a ring buffer: some hundred thousand calls.
+const RING: usize = 32 << 20;
+
+/// The size with which an ordinary user has to be content (`perf_event_mlock_kb`, 516 by default).
+const SMALL_RING: usize = 256 << 10;
 
 /// How full a ring is when somebody who waits is woken.
-const WATERMARK: usize = RING / 8;
+const WATERMARK: usize = SMALL_RING / 2;
 
 /// A record is written with its time, and then becomes visible: one so old is there, or was lost.
 const SETTLED: Duration = Duration::from_millis(2);
@@ -74,28 +76,29 @@ impl Tracepoints {
         let identifiers = tracepoint::identifiers(&names)?;
         let numbers = Numbers { enter: identifiers[0], exit: identifiers[1] };
         let (mut rings, mut others): (Vec<Sampler>, Vec<Counter>) = (Vec::new(), Vec::new());
+        let open_one = |tid, number, cpu| -> io::Result<Counter> {
+            let counter =
+                builder(number, number == numbers.enter, begin).observe_pid(tid).one_cpu(cpu).build()?;
+            if let Some(only) = only {
+                tracepoint::set_filter(&counter, only.filter())?;
+            }
+            Ok(counter)
+        };
         for cpu in online().map_err(|source| Error::System { what: "read the list of processors", source })? {
             let mut ring: Option<Sampler> = None;
-            for &tid in tids {
-                for number in [numbers.enter, numbers.exit] {
-                    let opened =
-                        builder(number, number == numbers.enter, begin).observe_pid(tid).one_cpu(cpu).build();
-                    let counter = match opened {
-                        Ok(counter) => counter,
-                        // It has ended meanwhile.
-                        Err(error) if error.raw_os_error() == Some(libc::ESRCH) => continue,
-                        Err(source) => return Err(Error::Open(source)),
-                    };
-                    if let Some(only) = only {
-                        filter(&counter, &only.filter()).map_err(Error::Open)?;
-                    }
-                    match &ring {
-                        None => ring = Some(counter.sampled(RING).map_err(Error::Open)?),
-                        Some(ring) => {
-                            share(&counter, ring).map_err(Error::Open)?;
-                            others.push(counter);
-                        }
-                    }
+            for (tid, number) in tids.iter().flat_map(|tid| [(*tid, numbers.enter), (*tid, numbers.exit)]) {
+                let opened = match &ring {
+                    None => open_one(tid, number, cpu).and_then(|counter| {
+                        let small = || open_one(tid, number, cpu)?.sampled(SMALL_RING);
+                        counter.sampled(RING).or_else(|_| small()).map(|made| ring = Some(made))
+                    }),
+                    Some(ring) => open_one(tid, number, cpu)
+                        .and_then(|counter| tracepoint::share(&counter, ring).map(|()| others.push(counter))),
+                };
+                match opened {
+                    // It has ended meanwhile.
+                    Err(error) if error.raw_os_error() == Some(libc::ESRCH) => {}
+                    opened => opened.map_err(Error::Open)?,
                 }
             }
             rings.extend(ring);
@@ -163,24 +166,6 @@ fn builder<'a>(number: u64, tells_of_tasks: bool, begin: Begin) -> Builder<'a> {
         .wakeup_watermark(WATERMARK)
         .read_format(ReadFormat::empty());
     builder
-}
-
-/// Has the kernel write an event's records to another's ring.
-fn share(counter: &Counter, ring: &Sampler) -> io::Result<()> {
-    /// `PERF_EVENT_IOC_SET_OUTPUT`, Linux `include/uapi/linux/perf_event.h`: `_IO('$', 5)`.
-    const SET_OUTPUT: libc::c_ulong = 0x2405;
-    // SAFETY: takes two descriptors that are open, and no memory.
-    let outcome = unsafe { libc::ioctl(counter.as_raw_fd(), SET_OUTPUT, ring.as_raw_fd()) };
-    if outcome < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
-}
-
-/// Has the kernel write records of those occurrences alone that pass a filter.
-fn filter(counter: &Counter, filter: &CStr) -> io::Result<()> {
-    /// `PERF_EVENT_IOC_SET_FILTER`, Linux `include/uapi/linux/perf_event.h`: `_IOW('$', 6, char *)`.
-    const SET_FILTER: libc::c_ulong = 0x4008_2406;
-    // SAFETY: the text ends with a zero and is there while the kernel copies it.
-    let outcome = unsafe { libc::ioctl(counter.as_raw_fd(), SET_FILTER, filter.as_ptr()) };
-    if outcome < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
 }
 
 /// The processors that run, of a text like `0-3,8`.

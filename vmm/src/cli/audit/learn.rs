@@ -43,6 +43,7 @@ Examples:
 /// Arguments of `audit learn`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
 pub(super) struct Args {
     /// The command and its arguments
     #[arg(last = true, value_name = "COMMAND", required_unless_present_any = ["pid", "merge"])]
@@ -118,7 +119,9 @@ pub(super) fn run(args: &Args) -> Result<Outcome, Error> {
         output::replace(path, output::json_text(&recording).as_bytes())?;
     }
     if args.every_role {
-        record::policies_of().iter().for_each(|policy| recording.add(role(&policy.role)));
+        for policy in record::policies_of() {
+            recording.add(role(&policy.role));
+        }
     }
     let report = Report::new(&recording, &present, args.otherwise);
     if let Some(folder) = &args.out {

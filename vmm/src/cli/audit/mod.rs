@@ -3,6 +3,7 @@
 mod diff;
 mod learn;
 mod live;
+mod observe;
 mod page;
 mod policies;
 
@@ -34,6 +35,8 @@ enum Command {
     Live(live::Args),
     /// Record what threads ask of the kernel: the tightest policy that would have done, and how far the present one is used
     Learn(learn::Args),
+    /// Hold a running process against policies that do not hold it: calls that they would refuse are told, and none is refused
+    Observe(observe::Args),
     /// What two reports say differently
     Diff(diff::Args),
 }
@@ -58,6 +61,9 @@ pub enum Error {
         /// The system's reason.
         source: io::Error,
     },
+    /// Nothing could be observed.
+    #[error(transparent)]
+    Observe(#[from] audit::observe::Error),
     /// Nothing could be recorded.
     #[error(transparent)]
     Record(#[from] audit::record::Error),
@@ -148,6 +154,7 @@ pub fn run(args: &Args) -> Result<Outcome, Error> {
         Command::Live(args) => live::run(args),
         Command::Policies(args) => policies::run(args),
         Command::Learn(args) => learn::run(args),
+        Command::Observe(args) => observe::run(args),
         Command::Diff(args) => diff::run(args),
     };
     outcome.or_else(|error| {

@@ -128,8 +128,11 @@ fn not_run(missing: &Missing) -> Outcome {
 }
 
 fn say(violation: &Violation, is_carried_out: bool) {
-    let text = report::text::violation(violation);
-    let text = if is_carried_out { text.replacen(" was refused ", " would be refused ", 1) } else { text };
+    let text = if is_carried_out {
+        report::text::would_be_violation(violation)
+    } else {
+        report::text::violation(violation)
+    };
     output::say(&format!("ringfence: {text}\n"));
 }
 

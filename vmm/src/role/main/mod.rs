@@ -25,7 +25,7 @@ use crate::confine::{self, Farewell, Fenced, Fencing, Record, Role, Slot, Slotte
 
 pub use boot_time::Moment;
 pub use guest_time::GuestTime;
-pub use monitor::{Monitor, Subject, cause_of};
+pub use monitor::{FenceError, Monitor, Subject, cause_of};
 pub use observer::{Error as ObserverError, MetricsFormat, Observer};
 pub use service::{Served, Service};
 

@@ -17,9 +17,10 @@ use super::{Held, Seated, Service, policy_of, slot};
 use crate::confine::install::Hold;
 use crate::confine::{self, Fencing, Phase, Record, Slot, signals, table};
 use crate::machine;
-use crate::report::{Cause, Ended, Outlets, QuirkNote, ThreadLine, Used, Violation, exit_code};
+use crate::report::{Cause, Ended, Observed, Outlets, QuirkNote, ThreadLine, Used, Violation, exit_code};
 use crate::role::calls::{self, Points, ThreadCounters};
 use crate::role::devices::DiskIdentity;
+use crate::role::eyes::{self, Eyes, Lookout};
 use crate::role::policies::console;
 use crate::role::published::Published;
 use crate::role::shared::{Shared, VcpuState, Verdict};
@@ -38,6 +39,8 @@ pub struct Monitor {
     pub(super) fencing: Fencing,
     /// Why calls are not counted, if they are not.
     not_counted: Option<String>,
+    /// What watches the threads, where nothing holds them.
+    lookout: Option<Lookout>,
     quirk: Option<QuirkNote>,
     /// The API, where there is one.
     pub(super) service: Option<Service>,
@@ -86,21 +89,33 @@ pub(super) struct Watched {
 /// How often main looks at a console thread for whose end the kernel has no descriptor.
 const LOOK_AT_CONSOLE: Duration = Duration::from_secs(1);
 
+/// Why main could not be fenced.
+#[derive(Debug, thiserror::Error)]
+pub enum FenceError {
+    /// The kernel did not take the filter, or the table is not as it should be.
+    #[error("the main thread could not take on its role: {0}")]
+    Fence(#[from] confine::fence::Error),
+    /// The threads cannot be watched.
+    #[error(transparent)]
+    Eyes(#[from] eyes::Error),
+}
+
 impl Monitor {
-    /// Opens the counters and puts main under its filter.
+    /// Opens the counters, and the eyes if there are any, and puts main under its filter.
     ///
     /// # Errors
-    /// See [`confine::fence::Error`].
+    /// See [`FenceError`].
     pub fn fence(
         seated: Seated,
         subject: Subject,
-        points: Result<Points, String>,
+        (points, eyes): (Result<Points, String>, Option<Eyes>),
         mut observer: Observer,
-    ) -> Result<Self, confine::fence::Error> {
+    ) -> Result<Self, FenceError> {
         let Seated { placed, vcpus, console_exit, report } = seated;
         let Subject { vm, shared, records, fencing, quirk, service, started, disks, devices } = subject;
         let slots = vm.into_iter().flat_map(|vm| slot::VCPUS.take(vcpus).map(move |slot| (vm, slot)));
-        let vcpus = slots.map(|(vm, slot)| vcpu_at(vm, slot)).collect::<Result<_, _>>()?;
+        let vcpus =
+            slots.map(|(vm, slot)| vcpu_at(vm, slot)).collect::<Result<_, confine::fence::Error>>()?;
         let counters =
             points.and_then(|points| open_counters(&points, &records).map_err(|error| error.to_string()));
         let (mut counters, not_counted) = match counters {
@@ -108,6 +123,7 @@ impl Monitor {
             Err(reason) => (Vec::new(), Some(reason)),
         };
         counters.resize_with(records.len(), || None);
+        let lookout = eyes.map(|eyes| eyes.open(&records, *slot::COUNTERS.start())).transpose()?;
         let watched = records
             .into_iter()
             .zip(counters)
@@ -126,7 +142,11 @@ impl Monitor {
         let ticks = rustix::param::clock_ticks_per_second();
         let fenced = placed.fence()?;
         observer.lie_at([slot::LOG, slot::METRICS].map(|number| fenced.slot(number)));
+        if let Some(lookout) = &lookout {
+            lookout.begin();
+        }
         Ok(Self {
+            lookout,
             fenced,
             console_exit,
             report,
@@ -242,6 +262,11 @@ impl Monitor {
         let violator = cause.violator().map(str::to_owned);
         self.tell_of_end(&cause);
         let tier = self.fencing.tier;
+        let seen = self.lookout.as_mut().map(Lookout::seen);
+        let counted = |name: &str| {
+            let (counts, _) = seen.as_ref()?;
+            counts.iter().find(|(known, _)| known == name).map(|(_, count)| count.violations)
+        };
         let threads = self
             .watched
             .into_iter()
@@ -261,16 +286,20 @@ impl Monitor {
                         None => Used::NotCounted,
                     },
                     allowed: thread.policy.calls.len(),
-                    violations: self
-                        .fencing
-                        .tells_violations()
-                        .then(|| usize::from(violator.as_deref() == Some(&thread.record.name))),
+                    violations: counted(&thread.record.name).or_else(|| {
+                        let is_violator = violator.as_deref() == Some(&thread.record.name);
+                        self.fencing.tells_violations().then(|| u64::from(is_violator))
+                    }),
                 }
             })
             .collect();
         Ended {
             cause,
             threads,
+            observed: seen.map(|(counts, kinds)| Observed {
+                kinds,
+                untold: counts.iter().map(|(_, count)| count.lost).sum(),
+            }),
             not_counted: self.not_counted,
             unwritten,
             output_error: self.shared.output.failure(),

@@ -163,7 +163,7 @@ impl Birth {
         let records = std::iter::once(record).chain(api).chain(subject.records.drain(..)).collect();
         let (disks, devices) = (std::mem::take(&mut subject.disks), std::mem::take(&mut subject.devices));
         let subject = Subject { records, service, disks, devices, quirk: subject.quirk.take(), ..*subject };
-        Ok(Monitor::fence(seated, subject, points, settings.observer)?)
+        Ok(Monitor::fence(seated, subject, (points, settings.eyes), settings.observer)?)
     }
 }
 

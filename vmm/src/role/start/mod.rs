@@ -17,6 +17,8 @@ use self::wired::Wired;
 use super::api::{Socket, SocketError};
 use super::calls::Points;
 use super::devices::{self, Devices};
+use super::eyes::Eyes;
+use super::main::FenceError;
 use super::main::{Moment, Monitor, Observer};
 use super::{policies, terminal};
 use crate::api::http::Limits;
@@ -40,6 +42,8 @@ pub struct Settings {
     pub boot_timer: bool,
     /// Whether the threads' calls are counted.
     pub count_calls: bool,
+    /// The events of every role's policy, where the threads are to be watched and held by nothing.
+    pub eyes: Option<Eyes>,
     /// Whether the user wants words or JSON, for the words that main says itself when it cannot go on.
     pub json: bool,
     /// An open file for the report, which main keeps.
@@ -98,6 +102,9 @@ pub enum Error {
     /// Main could not be fenced.
     #[error("the main thread could not take on its role: {0}")]
     Main(#[from] confine::fence::Error),
+    /// Main could not be fenced, or watch the others.
+    #[error(transparent)]
+    Monitor(#[from] FenceError),
 }
 
 /// Runs a machine to its end. Afterwards the calling thread is fenced: it may write its report and end the process

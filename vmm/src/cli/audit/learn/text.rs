@@ -129,8 +129,11 @@ fn against(group: &Group, present: &Present, rules: bool) -> String {
     if let Some(more @ 1..) = coverage.beyond.len().checked_sub(MOST_BEYOND) {
         let _ = writeln!(text, "  and {} more that it does not allow", counted(more, "call"));
     }
-    for Unseen { call, count } in &coverage.refused {
+    for Unseen { call, count } in coverage.refused.iter().take(MOST_BEYOND) {
         let _ = writeln!(text, "  refused before its arguments could be seen, {count} times: {call}");
+    }
+    if let Some(more @ 1..) = coverage.refused.len().checked_sub(MOST_BEYOND) {
+        let _ = writeln!(text, "  and {} more that were refused so", counted(more, "call"));
     }
     text.push_str(&wider(&present.wider));
     let shown: Vec<&Used> = if rules { coverage.rules.iter().collect() } else { unused };

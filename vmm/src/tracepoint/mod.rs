@@ -1,10 +1,15 @@
-//! The numbers of tracepoints, which tracefs has: events are opened by them.
+//! The kernel's tracepoints: their numbers, which tracefs has and events are opened by, and what all users of events do.
 
+pub mod violations;
+
+use std::ffi::CStr;
 use std::fs;
 use std::io;
+use std::os::fd::AsRawFd as _;
 use std::path::{Path, PathBuf};
 use std::thread;
 
+use perf_event::{Counter, Sampler};
 use rustix::mount::{MountFlags, MountPropagationFlags};
 use rustix::thread::UnshareFlags;
 
@@ -65,6 +70,31 @@ fn mount_privately() -> io::Result<()> {
     rustix::mount::mount_change("/", MountPropagationFlags::PRIVATE | MountPropagationFlags::REC)?;
     rustix::mount::mount("nodev", TRACEFS, "tracefs", MountFlags::empty(), None)?;
     Ok(())
+}
+
+/// Has the kernel count and record those occurrences of an event alone that pass a filter
+/// (Documentation/trace/events.rst).
+///
+/// # Errors
+/// What the kernel says.
+pub fn set_filter(counter: &Counter, filter: &CStr) -> io::Result<()> {
+    /// `PERF_EVENT_IOC_SET_FILTER`, Linux `include/uapi/linux/perf_event.h`: `_IOW('$', 6, char *)`.
+    const SET_FILTER: libc::c_ulong = 0x4008_2406;
+    // SAFETY: the text ends with a zero and is there while the kernel copies it.
+    let outcome = unsafe { libc::ioctl(counter.as_raw_fd(), SET_FILTER, filter.as_ptr()) };
+    if outcome < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
+}
+
+/// Has the kernel write an event's records to another's ring.
+///
+/// # Errors
+/// What the kernel says.
+pub fn share(counter: &Counter, ring: &Sampler) -> io::Result<()> {
+    /// `PERF_EVENT_IOC_SET_OUTPUT`, Linux `include/uapi/linux/perf_event.h`: `_IO('$', 5)`.
+    const SET_OUTPUT: libc::c_ulong = 0x2405;
+    // SAFETY: takes two descriptors that are open, and no memory.
+    let outcome = unsafe { libc::ioctl(counter.as_raw_fd(), SET_OUTPUT, ring.as_raw_fd()) };
+    if outcome < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
 }
 
 #[cfg(test)]
