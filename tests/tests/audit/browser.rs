@@ -109,3 +109,36 @@ fn the_page_of_a_process_shows_its_threads_and_whether_they_are_attested() {
     }
     assert!(shown(&document).contains(&"ioctl"), "and what they may call");
 }
+
+#[test]
+fn the_page_of_what_was_learned_shows_how_often_each_call_was_made_and_both_policies() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let (page, present) = (folder.path().join("learned.html"), folder.path().join("true.policy"));
+    // `true` closes, maps and ends, and asks nobody who it is; it opens what no rule here lets it open.
+    let rules = "close: -- done\nexit_group: -- the end\ngetuid: -- <i>who</i> asks\n";
+    std::fs::write(&present, format!("role any\ntier filter\notherwise trap\n{rules}")).expect("it is ours");
+    let written = Command::new(binary::ringfence())
+        .args(["audit", "learn", "--by", "ptrace", "--output", "/dev/null", "--html"])
+        .arg(&page)
+        .arg("--against")
+        .arg(&present)
+        .args(["--", "true"])
+        .status()
+        .expect("the binary can be started");
+    assert!(written.success());
+    let Some((document, log)) = opened(&page, "") else { return };
+    assert!(!log.contains("CONSOLE"), "{log}");
+    let cell = |call: &str| {
+        let start = document.find(&format!("<tr data-call=\"{call}\"><th")).expect("a row of the call");
+        document[start..].split("</button>").next().expect("a button ends").to_owned()
+    };
+    assert!(cell("exit_group").contains("class=\"heat-1 used\""), "{}", cell("exit_group"));
+    assert!(cell("exit_group").ends_with(">1"), "{}", cell("exit_group"));
+    assert!(cell("getuid").contains("class=\"heat-0 unused\""), "{}", cell("getuid"));
+    assert!(cell("openat").contains("beyond\""), "{}", cell("openat"));
+    assert!(document.contains("1 of 3 rules of the present policies were not used."));
+    assert!(document.contains("&lt;i&gt;who&lt;/i&gt; asks") && !document.contains("<i>"), "text is text");
+    let (_, sides) = document.split_once("id=\"sides\"").expect("a section");
+    let row = sides.split("<tr>").find(|row| row.contains(">exit_group</th>")).expect("a row of the call");
+    assert!(row.contains("the end") && row.contains("seen once"), "{row}");
+}

@@ -4,6 +4,7 @@ mod browser;
 mod disturbance;
 mod learn;
 mod moving;
+mod observe;
 mod others;
 mod ours;
 mod pipelines;

@@ -43,12 +43,14 @@ pub fn identifiers(events: &[String]) -> Result<Vec<u64>, Error> {
     let mounted = Path::new(TRACEFS).join("events").exists();
     // A thread of its own: a mount namespace belongs to a thread, and goes with it.
     thread::scope(|scope| {
-        let reader = scope.spawn(|| {
+        let read = || {
             if !mounted {
                 mount_privately().map_err(Error::Mount)?;
             }
             events.iter().map(|event| identifier(event)).collect()
-        });
+        };
+        let reader = thread::Builder::new().name("tracefs".into()).spawn_scoped(scope, read);
+        let reader = reader.map_err(Error::Mount)?;
         reader.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
     })
 }

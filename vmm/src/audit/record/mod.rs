@@ -136,6 +136,8 @@ struct Watch<'a> {
 /// How to record.
 #[derive(Clone, Copy)]
 pub struct How<'a> {
+    /// Is called when a process that runs is recorded from then on, with how many threads it has.
+    pub begun: &'a dyn Fn(usize),
     /// How calls are seen; none for tracepoints, or ptrace where these cannot be had.
     pub by: Option<By>,
     /// Threads that are recorded; none for all.
@@ -149,7 +151,7 @@ pub struct How<'a> {
 /// # Errors
 /// See [`Error`].
 pub fn command(command: &[OsString], how: How) -> Result<Recorded, Error> {
-    let How { by, only, grouping } = how;
+    let How { by, only, grouping, .. } = how;
     let shown: Vec<_> = command.iter().map(|word| word.to_string_lossy()).collect();
     let signals = Signals::take().map_err(|source| Error::System { what: "take signals", source })?;
     let held = Held::start(command)?;
@@ -172,7 +174,7 @@ pub fn command(command: &[OsString], how: How) -> Result<Recorded, Error> {
 /// # Errors
 /// See [`Error`].
 pub fn process(pid: i32, limit: Option<Duration>, how: How) -> Result<Recorded, Error> {
-    let How { by, only, grouping } = how;
+    let How { by, only, grouping, begun } = how;
     let process = Process::read(pid)?;
     if process.is_32_bit {
         return Err(Error::Is32Bit { pid });
@@ -192,10 +194,14 @@ pub fn process(pid: i32, limit: Option<Duration>, how: How) -> Result<Recorded, 
     let deadline = limit.map(|limit| Instant::now() + limit);
     let mut watch = Watch { signals, gatherer, handle, pid, deadline };
     if let Some(tracepoints) = tracepoints {
+        begun(threads.len());
         watch.process_by_tracepoints(tracepoints);
     } else {
         let tids: Vec<_> = threads.iter().map(|thread| (thread.tid, pid)).collect();
-        watch.process_by_ptrace(Watched::of_threads(&tids)?);
+        let mut watched = Watched::of_threads(&tids)?;
+        watched.take_hold(&mut |event| watch.gatherer.event(event));
+        begun(threads.len());
+        watch.process_by_ptrace(watched);
     }
     Ok(watch.recorded(None, why_not))
 }

@@ -81,6 +81,16 @@ impl Watched {
         self.threads.is_empty()
     }
 
+    /// Waits until each thread has stopped once, from where on it stops at each call.
+    pub(super) fn take_hold(&mut self, sink: &mut dyn FnMut(Event)) {
+        let mut left = self.threads.len();
+        while left > 0 {
+            let Some((tid, status)) = self.next(0) else { return };
+            left -= 1;
+            self.status(tid, status, sink);
+        }
+    }
+
     /// Takes what has happened, without waiting for more; whether something had.
     pub(super) fn drain(&mut self, sink: &mut dyn FnMut(Event)) -> bool {
         let mut happened = false;

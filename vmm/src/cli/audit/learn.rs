@@ -2,6 +2,7 @@
 
 mod files;
 mod json;
+pub(super) mod page;
 mod report;
 mod text;
 
@@ -29,14 +30,15 @@ confines itself has a policy for what it did after that.
 What was seen is held against the present policy: rules with the calls that they decided, rules that \
 decided none, calls beyond it. A rule whose reason has `(untested: WHY)` in it is not expected to be used.
 
-Exit codes: 0; 1 the present policy does not allow something that was seen, or with --fail-unused has a \
-rule that was not used; 2 nothing was learned.
+Exit codes: 0; 1 with --fail-beyond: a present policy does not allow something that was seen, with \
+--fail-unused: one has a rule that was not used; 2 nothing was learned.
 
 Examples:
   ringfence audit learn -- ls /
   ringfence audit learn --out learned -- xz --threads=2 --keep --stdout /etc/services
   ringfence audit learn --out learned --merge learned/recording.json -- ls /tmp
   ringfence audit learn --output report.txt -- ringfence run
+  ringfence audit learn --html learned.html -- ringfence run
   ringfence audit learn --pid 4711 --for 60 --against 'worker*=server.policy'
   ringfence audit learn --merge monday.json --merge tuesday.json --out learned";
 
@@ -76,6 +78,9 @@ pub(super) struct Args {
     /// What the learned policies do with every other call
     #[arg(long, value_name = "ACTION", default_value = "trap", value_parser = otherwise_parser())]
     otherwise: Action,
+    /// Exit with 1 if something was seen that a present policy does not allow
+    #[arg(long)]
+    fail_beyond: bool,
     /// Exit with 1 if a rule of a present policy was not used
     #[arg(long)]
     fail_unused: bool,
@@ -88,6 +93,9 @@ pub(super) struct Args {
     /// For programs: one JSON object, with the policies
     #[arg(long)]
     json: bool,
+    /// Write it as a page for a browser to this file, with the present policy and the learned one side by side
+    #[arg(long, value_name = "FILE")]
+    html: Option<PathBuf>,
     /// Write the report to this file, and not to standard output, which the command may use
     #[arg(long, short, value_name = "FILE")]
     output: Option<PathBuf>,
@@ -127,8 +135,12 @@ pub(super) fn run(args: &Args) -> Result<Outcome, Error> {
     if let Some(folder) = &args.out {
         files::write(folder, &recording, &report)?;
     }
+    if let Some(path) = &args.html {
+        output::replace(path, page::page(&recording, &report).as_bytes())?;
+    }
     output::deliver(args.output.as_deref(), args.words(&recording, &report).as_bytes())?;
-    let is_deficient = report.goes_beyond() || (args.fail_unused && report.has_unused());
+    let is_deficient =
+        (args.fail_beyond && report.goes_beyond()) || (args.fail_unused && report.has_unused());
     Ok(if is_deficient { Outcome::Deficient } else { Outcome::Done })
 }
 
@@ -147,7 +159,8 @@ impl Args {
     }
 
     fn record(&self) -> Result<Option<Recorded>, Error> {
-        let how = How { by: self.by, only: self.only.as_ref(), grouping: &record::group };
+        let begun = |count| output::say(&format!("ringfence: {count} threads are recorded\n"));
+        let how = How { by: self.by, only: self.only.as_ref(), grouping: &record::group, begun: &begun };
         let recorded = match self.pid {
             Some(pid) => {
                 let limit = self.seconds.map(|seconds| Duration::from_secs(seconds.into()));

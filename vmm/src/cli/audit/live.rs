@@ -74,7 +74,7 @@ pub(super) fn run(args: &Args) -> Result<Outcome, Error> {
     let audits = if args.all { of_all()? } else { of_each(&args.pids, &expected)? };
     if let Some(path) = &args.html {
         let review = review(&allowed(&audits));
-        output::replace(path, page::page(&title(&audits), &review, &audits).as_bytes())?;
+        output::replace(path, page::page(&title(&audits), &review, &audits, None).as_bytes())?;
     } else if args.json {
         output::json(&json::Report::new(&audits))?;
     } else if args.sarif {

@@ -54,7 +54,6 @@ pub(super) fn run(args: &Args) -> Result<Outcome, Error> {
     let given = args.policy.iter().map(|text| expected(text)).collect::<Result<Vec<_>, _>>()?;
     let limit = args.seconds.map(|seconds| Duration::from_secs(seconds.into()));
     let mut tell = |news: News| match news {
-        News::Begun(1) => output::say("ringfence: 1 thread is observed\n"),
         News::Begun(count) => output::say(&format!("ringfence: {count} threads are observed\n")),
         News::Violation(violation) => {
             output::say(&format!("{}\n", report::text::would_be_violation(violation)));

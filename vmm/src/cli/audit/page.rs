@@ -6,6 +6,7 @@ use askama::Template;
 use seccomp_policies::review::{Review, SharedSlot};
 use seccomp_policies::syscalls::{self, Arch};
 
+use super::learn;
 use super::live::row::Row;
 use super::live::text;
 use crate::audit::live::Audit;
@@ -26,6 +27,15 @@ struct Page<'a> {
     several: bool,
     slots: Vec<SharedSlot<'a>>,
     processes: Vec<ProcessRow<'a>>,
+    learned: Option<&'a Learned>,
+}
+
+/// What was seen of threads, and the policies that were learned of it.
+pub(super) struct Learned {
+    pub(super) source: String,
+    pub(super) roles: Vec<String>,
+    pub(super) rows: Vec<learn::page::Row>,
+    pub(super) sides: Vec<learn::page::Sides>,
 }
 
 /// A process, and what was found of it.
@@ -40,17 +50,18 @@ struct ProcessRow<'a> {
 }
 
 /// The page's text.
-pub(super) fn page(title: &str, review: &Review, audits: &[Audit]) -> String {
+pub(super) fn page(title: &str, review: &Review, audits: &[Audit], learned: Option<&Learned>) -> String {
     let page = Page {
         title,
         version: env!("CARGO_PKG_VERSION"),
         kernel: rustix::system::uname().release().to_string_lossy().into_owned(),
         made: minute(SystemTime::now()),
-        glance: glance(review),
+        glance: learned.map(used).into_iter().flatten().chain(glance(review)).collect(),
         review,
         several: review.roles.len() > 1,
         slots: review.slots(),
         processes: audits.iter().map(process).collect(),
+        learned,
     };
     page.render().expect("a template writes to memory")
 }
@@ -86,6 +97,24 @@ fn glance(review: &Review) -> Vec<String> {
             let alone = if able.len() == 1 { " alone" } else { "" };
             lines.push(format!("{}{alone} can {}.", list(&able, "and"), ability.ability));
         }
+    }
+    lines
+}
+
+/// How far the present policies are used, in a few sentences.
+fn used(learned: &Learned) -> Vec<String> {
+    let mut lines = vec![format!("{}.", learned.source)];
+    let rules = || learned.sides.iter().flat_map(|sides| &sides.rows).flat_map(|row| &row.present);
+    if rules().next().is_some() {
+        let unused = rules().filter(|rule| rule.count == 0).count();
+        lines.push(match unused {
+            0 => format!("Each of the {} rules of the present policies was used.", rules().count()),
+            unused => format!("{unused} of {} rules of the present policies were not used.", rules().count()),
+        });
+    }
+    let beyond = learned.rows.iter().flat_map(|row| &row.cells).filter(|cell| cell.state == "beyond").count();
+    if beyond > 0 {
+        lines.push(format!("{beyond} times a present policy does not allow what was seen."));
     }
     lines
 }
@@ -162,6 +191,10 @@ mod tests {
                 ("some-text", "page"),
                 ("good", "page"),
                 ("bad", "page"),
+                ("text", "heat-1"),
+                ("text", "heat-2"),
+                ("text", "heat-3"),
+                ("text", "heat-4"),
             ] {
                 let (one, other) = (of(words), of(behind));
                 let ratio = (one.max(other) + 0.05) / (one.min(other) + 0.05);
@@ -174,7 +207,7 @@ mod tests {
     fn a_page_is_one_file_and_shows_text_as_text() {
         let text = "role tool\ntier filter\notherwise trap\nread: fd == 0 -- <b>input</b> & more\n";
         let checked = seccomp_policies::language::check_sources("p", &[("p", text)], Arch::X86_64).unwrap();
-        let page = page("<i>title</i>", &seccomp_policies::review::review(&[checked.policy]), &[]);
+        let page = page("<i>title</i>", &seccomp_policies::review::review(&[checked.policy]), &[], None);
         assert!(!page.contains("<b>") && !page.contains("<i>"), "{page}");
         assert!(page.contains("input"));
         for other in ["http:", "https:", "src=", "href=", "url(", "@import"] {

@@ -56,7 +56,7 @@ pub(super) fn run(args: &Args) -> Result<Outcome, Error> {
     let policies = chosen(policies, &args.roles)?;
     let review = review(&policies);
     if let Some(path) = &args.html {
-        output::replace(path, page::page(title(args), &review, &[]).as_bytes())?;
+        output::replace(path, page::page(title(args), &review, &[], None).as_bytes())?;
     } else if args.json {
         output::json(&review)?;
     } else {

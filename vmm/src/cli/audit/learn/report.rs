@@ -21,11 +21,12 @@ pub(super) struct Report<'a> {
 pub(super) struct Group<'a> {
     pub(super) thread: &'a Thread,
     pub(super) learned: Policy,
-    pub(super) present: Option<Present>,
+    pub(super) present: Option<Present<'a>>,
 }
 
 /// How the policy that the threads have stands to what was seen.
-pub(super) struct Present {
+pub(super) struct Present<'a> {
+    pub(super) policy: &'a Policy,
     pub(super) coverage: Coverage,
     /// What the learned policy allows and it does not.
     pub(super) wider: Extras,
@@ -41,7 +42,7 @@ pub(super) struct Together {
 
 impl<'a> Report<'a> {
     /// Learns from a recording. `given`: policies that the user names.
-    pub(super) fn new(recording: &'a Recording, given: &[Expected], otherwise: Action) -> Self {
+    pub(super) fn new(recording: &'a Recording, given: &'a [Expected], otherwise: Action) -> Self {
         let group = |thread: &'a Thread| {
             let of_build = || policies_of().iter().find(|policy| policy.role == thread.name);
             let given =
@@ -72,7 +73,7 @@ impl<'a> Report<'a> {
         self.present().any(|present| present.coverage.unused().next().is_some())
     }
 
-    fn present(&self) -> impl Iterator<Item = &Present> {
+    fn present(&self) -> impl Iterator<Item = &Present<'a>> {
         self.groups.iter().filter_map(|group| group.present.as_ref())
     }
 }
@@ -80,11 +81,11 @@ impl<'a> Report<'a> {
 /// The name of the policy of all threads together.
 pub(super) const TOGETHER: &str = "together";
 
-impl Present {
-    fn new(policy: &Policy, thread: &Thread, learned: &Policy) -> Self {
+impl<'a> Present<'a> {
+    fn new(policy: &'a Policy, thread: &Thread, learned: &Policy) -> Self {
         let coverage = Coverage::of(policy, thread);
         let (wider, is_narrower) = compare(learned, policy);
-        Self { coverage, wider, is_narrower }
+        Self { policy, coverage, wider, is_narrower }
     }
 }
 

@@ -96,7 +96,7 @@ fn groups(report: &Report) -> String {
 }
 
 /// How the present policy stands to what was seen, in a few words.
-fn verdict(present: &Present) -> String {
+pub(super) fn verdict(present: &Present) -> String {
     if !present.coverage.beyond.is_empty() {
         return format!("does not allow {} of what was seen", counted(present.coverage.beyond.len(), "call"));
     }
