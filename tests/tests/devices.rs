@@ -79,8 +79,14 @@ fn words(path: impl AsRef<Path>) -> Vec<u64> {
 }
 
 fn disk(disks: &[&str], command_line: &str) -> Ended {
+    disk_by("one", disks, command_line)
+}
+
+/// The same; `io_threads`: which threads serve the disks.
+fn disk_by(io_threads: &str, disks: &[&str], command_line: &str) -> Ended {
     let disks = disks.iter().flat_map(|disk| ["--disk", disk]);
-    run::guest(["disk", "--exit-port", "--cmdline", command_line].into_iter().chain(disks)).wait()
+    let arguments = ["disk", "--exit-port", "--io-threads", io_threads, "--cmdline", command_line];
+    run::guest(arguments.into_iter().chain(disks)).wait()
 }
 
 #[test]
@@ -129,16 +135,28 @@ fn a_read_only_disk_is_read_and_stays_as_it_is() {
 #[test]
 fn zeroed_sectors_read_as_zeros_and_discarded_ones_leave_a_hole() {
     let folder = TempDir::new().expect("a temporary folder");
-    let path = image(&folder, "disk.img", 8 << 20);
-    let blocks = || fs::metadata(&path).expect("the image is there").blocks();
-    let before = (words(&path), blocks());
-    disk(&[&path], "zero discard").expect_code(16);
-    let (after, quarter) = (words(&path), before.0.len() / 4);
-    assert!(after[..quarter].iter().all(|word| *word == 0), "zeroed");
-    assert_eq!(after[quarter..3 * quarter], before.0[quarter..3 * quarter], "untouched");
-    assert!(after[3 * quarter..].iter().all(|word| *word == 0), "a hole reads as zeros");
-    assert_eq!(after.len(), before.0.len(), "the file is as long as it was");
-    assert!(blocks() + 3000 < before.1, "{} blocks of 512 bytes, {} before", blocks(), before.1);
+    for io_threads in ["one", "disks"] {
+        let path = image(&folder, "disk.img", 8 << 20);
+        let blocks = || fs::metadata(&path).expect("the image is there").blocks();
+        let before = (words(&path), blocks());
+        disk_by(io_threads, &[&path], "zero discard").expect_code(16);
+        let (after, quarter) = (words(&path), before.0.len() / 4);
+        assert!(after[..quarter].iter().all(|word| *word == 0), "zeroed");
+        assert_eq!(after[quarter..3 * quarter], before.0[quarter..3 * quarter], "untouched");
+        assert!(after[3 * quarter..].iter().all(|word| *word == 0), "a hole reads as zeros");
+        assert_eq!(after.len(), before.0.len(), "the file is as long as it was");
+        assert!(blocks() + 3000 < before.1, "{} blocks of 512 bytes, {} before", blocks(), before.1);
+    }
+}
+
+#[test]
+fn a_disk_with_a_thread_of_its_own_is_written_and_flushed() {
+    let folder = TempDir::new().expect("a temporary folder");
+    let path = image(&folder, "disk.img", 64 * SECTOR);
+    disk_by("disks", &[&format!("{path},cache=writeback")], "fill=7 flush sum").expect_code(16);
+    for (sector, words) in (0..64).zip(words(&path).chunks(64)) {
+        assert_eq!(words, [sector + 7; 64], "sector {sector}");
+    }
 }
 
 #[test]

@@ -18,7 +18,10 @@ fn jail(name: &str) -> Option<TempDir> {
         return None;
     }
     let folder = tempfile::tempdir().expect("a temporary folder");
-    fs::copy(binary::ringfence(), folder.path().join(name)).expect("the folder takes the program");
+    // By another process: while this one had the file open for writing, a child that another test starts meanwhile would
+    // have it too, and what is open for writing cannot be executed.
+    let copied = Command::new("cp").arg(binary::ringfence()).arg(folder.path().join(name)).status();
+    assert!(copied.expect("there is cp").success(), "the folder takes the program");
     fs::create_dir(folder.path().join("dev")).expect("the folder takes another");
     child::make_kvm_for_everyone(&folder.path().join("dev/kvm")).expect("root can make a device file");
     Some(folder)

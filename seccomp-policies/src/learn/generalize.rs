@@ -45,7 +45,7 @@ pub(super) fn generalize(
             narrower(&mut asked);
             condition = asked.condition(call, slots.all());
         }
-        (condition, asked.evidence(call, called.rounded))
+        (condition, asked.evidence(call, called.is_rounded()))
     };
     asked.into_iter().map(rule).collect()
 }
@@ -78,10 +78,10 @@ fn groups(call: &Syscall, called: &Called, kinds: [Kind; 6], slots: &Slots) -> B
         let flags = kinds.iter().zip(arguments).filter(|(kind, _)| **kind == Kind::Flags);
         flags.map(|(_, value)| *value).collect()
     };
-    let combinations: BTreeSet<Vec<u64>> = called.seen.keys().map(flags).collect();
+    let combinations: BTreeSet<Vec<u64>> = called.seen().map(|(arguments, _)| flags(&arguments)).collect();
     let keeps_flags = combinations.len() <= MOST_FLAGS;
     let mut groups: BTreeMap<Key, Group> = BTreeMap::new();
-    for (arguments, count) in &called.seen {
+    for (arguments, count) in called.seen() {
         let mut key = Key::default();
         for (register, value) in arguments.iter().enumerate() {
             key[register] = match kinds[register] {
@@ -96,7 +96,7 @@ fn groups(call: &Syscall, called: &Called, kinds: [Kind; 6], slots: &Slots) -> B
         for register in 0..6_u8 {
             let index = usize::from(register);
             *group.values[index].entry(arguments[index]).or_default() += count;
-            group.unread[index] |= !is_read(call, register, arguments);
+            group.unread[index] |= !is_read(call, register, &arguments);
         }
     }
     groups
@@ -365,7 +365,7 @@ impl Asked {
             }
         }
         if rounded {
-            evidence.push_str("; too many to keep, so numbers were kept as the next power of two");
+            evidence.push_str("; too many to keep, so numbers were kept by powers of two");
         }
         evidence
     }
@@ -403,7 +403,7 @@ pub(super) fn companions(
         .called
         .get("futex")
         .into_iter()
-        .flat_map(|called| called.seen.keys().map(|seen| seen[1]))
+        .flat_map(|called| called.seen().map(|(seen, _)| seen[1]))
         .collect();
     for private in [0, PRIVATE] {
         let waits = [WAIT, WAIT_BITSET, WAIT_BITSET | CLOCK_REALTIME].map(|operation| operation | private);

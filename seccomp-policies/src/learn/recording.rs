@@ -17,11 +17,8 @@ const SOME_ADDRESS: u64 = 1;
 /// Kept of an address where a number could be.
 pub(super) const ADDRESS_IN_WORD: u64 = 1 << 32;
 
-/// Of a call so many different ones are kept as they are. After that numbers are kept as the next power of two.
-const MOST_EXACT: usize = 512;
-
-/// And so many in all. After that of a number nothing is kept.
-const MOST_ROUNDED: usize = 4096;
+/// Of a call so many different ones are kept as they are. After that the numbers that vary most are kept by powers of two.
+const MOST_EXACT: usize = 2048;
 
 /// How many names of the objects behind a descriptor are kept.
 const MOST_NAMES: usize = 4;
@@ -88,17 +85,21 @@ pub struct Object {
 
 /// Calls of one number.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "Written", into = "Written")]
 pub struct Called {
-    /// Whether there were so many different ones that numbers among the arguments were kept as the next power of two.
-    pub rounded: bool,
-    /// The arguments, and how often it was called with them. An address that is not null is 1.
-    #[serde(with = "pairs")]
-    pub seen: BTreeMap<[u64; 6], u64>,
-    #[serde(skip)]
+    /// Arguments, and how often it was called with them. An address that is not null is 1; of a register that is rounded
+    /// there is the next power of two.
+    exact: BTreeMap<[u64; 6], u64>,
+    /// Registers that had so many values that they are kept by powers of two.
+    rounded: BTreeSet<u8>,
+    /// For each of these, by the next power of two, the greatest value.
+    greatest: BTreeMap<(u8, u64), u64>,
+    /// There are many and nothing is left to round: no two calls differ in a number alone.
+    is_settled: bool,
+    /// What the arguments are, once that was asked for: recorders add millions of calls.
     kinds: Known,
 }
 
-/// What the arguments are, once that was asked for: recorders add millions of calls.
 #[derive(Clone, Copy, Debug, Default)]
 struct Known(Option<[Kind; 6]>);
 
@@ -110,6 +111,38 @@ impl PartialEq for Known {
 }
 
 impl Eq for Known {}
+
+/// As it is kept in a file.
+#[derive(Serialize, Deserialize)]
+struct Written {
+    /// A bit for each register.
+    rounded: u8,
+    seen: Vec<Seen>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Seen {
+    arguments: [u64; 6],
+    count: u64,
+}
+
+impl From<Called> for Written {
+    fn from(called: Called) -> Self {
+        let seen = called.seen().map(|(arguments, count)| Seen { arguments, count }).collect();
+        Self { rounded: called.rounded.iter().fold(0, |bits, register| bits | 1 << register), seen }
+    }
+}
+
+impl From<Written> for Called {
+    fn from(written: Written) -> Self {
+        let rounded = (0..6).filter(|register| written.rounded >> register & 1 == 1).collect();
+        let mut called = Self { rounded, ..Self::default() };
+        for Seen { arguments, count } in written.seen {
+            called.keep(arguments, count);
+        }
+        called
+    }
+}
 
 /// Two recordings that cannot be merged.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -248,7 +281,7 @@ impl Calls {
             None => self.called.entry(call.name.to_owned()).or_default(),
         };
         let kinds = *called.kinds.0.get_or_insert_with(|| Kind::of_all(call));
-        called.add(call, kinds, kept(call, kinds, arguments), 1);
+        called.add(kinds, kept(call, kinds, arguments), 1);
     }
 
     /// Says what lies behind a descriptor.
@@ -278,11 +311,9 @@ impl Calls {
             let Some(call) = Arch::ALL.iter().find_map(|arch| by_name(*arch, &name)) else { continue };
             let kinds = Kind::of_all(call);
             let known = self.called.entry(name).or_default();
-            if called.rounded && !known.rounded {
-                known.round(call, kinds);
-            }
-            for (arguments, count) in called.seen {
-                known.add(call, kinds, arguments, count);
+            known.round(called.rounded.iter().copied());
+            for (arguments, count) in called.seen() {
+                known.add(kinds, arguments, count);
             }
         }
         for (descriptor, objects) in other.descriptors {
@@ -296,14 +327,14 @@ impl Calls {
     pub fn each(&self, arch: Arch) -> impl Iterator<Item = (&'static Syscall, Call, u64)> + '_ {
         self.called.iter().filter_map(move |(name, called)| Some((by_name(arch, name)?, called))).flat_map(
             move |(syscall, called)| {
-                called.seen.iter().map(move |(arguments, count)| {
+                called.seen().map(move |(arguments, count)| {
                     let call = Call {
                         number: syscall.number,
                         arch: arch.audit_value(),
                         instruction_pointer: 0,
-                        arguments: *arguments,
+                        arguments,
                     };
-                    (syscall, call, *count)
+                    (syscall, call, count)
                 })
             },
         )
@@ -311,44 +342,80 @@ impl Calls {
 }
 
 impl Called {
+    /// The calls that differ, and how often each was made. Of a register that is [rounded](Self::is_rounded) it is the
+    /// greatest value of those within a power of two.
+    pub fn seen(&self) -> impl Iterator<Item = ([u64; 6], u64)> + '_ {
+        self.exact.iter().map(|(arguments, count)| {
+            let mut arguments = *arguments;
+            for register in &self.rounded {
+                let value = &mut arguments[usize::from(*register)];
+                *value = self.greatest.get(&(*register, *value)).copied().unwrap_or(*value);
+            }
+            (arguments, *count)
+        })
+    }
+
     /// How many calls there were.
     pub fn count(&self) -> u64 {
-        self.seen.values().sum()
+        self.exact.values().fold(0, |sum, count| sum.saturating_add(*count))
     }
 
-    fn add(&mut self, call: &Syscall, kinds: [Kind; 6], mut arguments: [u64; 6], count: u64) {
-        if self.rounded {
-            round(call, kinds, &mut arguments, self.seen.len() >= MOST_ROUNDED);
+    /// Whether some register had so many values that they are kept by powers of two.
+    pub fn is_rounded(&self) -> bool {
+        !self.rounded.is_empty()
+    }
+
+    fn add(&mut self, kinds: [Kind; 6], arguments: [u64; 6], count: u64) {
+        self.keep(arguments, count);
+        while self.exact.len() > MOST_EXACT && !self.is_settled {
+            match self.most_varied(kinds) {
+                Some(register) => self.round([register]),
+                None => self.is_settled = true,
+            }
         }
-        let sum = self.seen.entry(arguments).or_default();
+    }
+
+    /// Keeps these registers by powers of two.
+    fn round(&mut self, registers: impl IntoIterator<Item = u8>) {
+        let mut rounded = self.rounded.clone();
+        rounded.extend(registers);
+        if rounded.len() == self.rounded.len() {
+            return;
+        }
+        let mut again = Self { rounded, kinds: self.kinds, ..Self::default() };
+        self.seen().for_each(|(arguments, count)| again.keep(arguments, count));
+        *self = again;
+    }
+
+    fn keep(&mut self, mut arguments: [u64; 6], count: u64) {
+        for register in &self.rounded {
+            let value = arguments[usize::from(*register)];
+            let bucket = bucket(value);
+            let greatest = self.greatest.entry((*register, bucket)).or_default();
+            *greatest = value.max(*greatest);
+            arguments[usize::from(*register)] = bucket;
+        }
+        let sum = self.exact.entry(arguments).or_default();
         *sum = sum.saturating_add(count);
-        if !self.rounded && self.seen.len() > MOST_EXACT {
-            self.round(call, kinds);
-        }
     }
 
-    fn round(&mut self, call: &Syscall, kinds: [Kind; 6]) {
-        self.rounded = true;
-        for (mut arguments, count) in std::mem::take(&mut self.seen) {
-            round(call, kinds, &mut arguments, false);
-            *self.seen.entry(arguments).or_default() += count;
-        }
+    /// The number with the most values among those that are not rounded yet.
+    fn most_varied(&self, kinds: [Kind; 6]) -> Option<u8> {
+        let is_number = |register: &u8| {
+            let kind = kinds[usize::from(*register)];
+            matches!(kind, Kind::Number | Kind::Word | Kind::Identity) && !self.rounded.contains(register)
+        };
+        let values = |register: u8| -> BTreeSet<u64> {
+            self.exact.keys().map(|arguments| arguments[usize::from(register)]).collect()
+        };
+        let varied = (0..6).filter(is_number).map(|register| (values(register).len(), register));
+        varied.max().filter(|(count, _)| *count > 1).map(|(_, register)| register)
     }
 }
 
-/// Kept of a number of which nothing is kept: greater than every power of two.
-const ANY: u64 = (1 << 63) + 1;
-
-/// The numbers among arguments as the next power of two, or as any. Negative ones stay what they are.
-fn round(call: &Syscall, kinds: [Kind; 6], arguments: &mut [u64; 6], as_any: bool) {
-    for (index, argument) in call.arguments.iter().enumerate() {
-        let (value, mask) = (arguments[index], argument.width.mask());
-        let is_number = matches!(kinds[index], Kind::Number | Kind::Word | Kind::Identity);
-        if is_number && !is_negative(value, mask) {
-            let rounded = value.checked_next_power_of_two().filter(|rounded| *rounded <= mask && !as_any);
-            arguments[index] = rounded.unwrap_or(ANY);
-        }
-    }
+/// The next power of two; beyond the last one, and for the negative numbers that lie there, all bits.
+fn bucket(value: u64) -> u64 {
+    if value == 0 { 0 } else { value.checked_next_power_of_two().unwrap_or(u64::MAX) }
 }
 
 /// Whether a number of so many bits is the two's complement of one that an error may be: `MAX_ERRNO`, Linux
@@ -374,33 +441,4 @@ fn kept(call: &Syscall, kinds: [Kind; 6], arguments: &[u64; 6]) -> [u64; 6] {
         };
     }
     kept
-}
-
-/// Arguments and counts as a list: keys of a JSON object are text.
-mod pairs {
-    use std::collections::BTreeMap;
-
-    use serde::{Deserialize, Deserializer, Serialize, Serializer};
-
-    #[derive(Serialize, Deserialize)]
-    struct Pair {
-        arguments: [u64; 6],
-        count: u64,
-    }
-
-    type Seen = BTreeMap<[u64; 6], u64>;
-
-    pub(super) fn serialize<S: Serializer>(seen: &Seen, serializer: S) -> Result<S::Ok, S::Error> {
-        let pair = |(arguments, count): (&[u64; 6], &u64)| Pair { arguments: *arguments, count: *count };
-        serializer.collect_seq(seen.iter().map(pair))
-    }
-
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Seen, D::Error> {
-        let mut seen = Seen::new();
-        for Pair { arguments, count } in Vec::<Pair>::deserialize(deserializer)? {
-            let sum = seen.entry(arguments).or_default();
-            *sum = u64::saturating_add(*sum, count);
-        }
-        Ok(seen)
-    }
 }

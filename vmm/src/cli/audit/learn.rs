@@ -139,8 +139,8 @@ pub(super) fn run(args: &Args) -> Result<Outcome, Error> {
         output::replace(path, page::page(&recording, &report).as_bytes())?;
     }
     output::deliver(args.output.as_deref(), args.words(&recording, &report).as_bytes())?;
-    let is_deficient =
-        (args.fail_beyond && report.goes_beyond()) || (args.fail_unused && report.has_unused());
+    let is_deficient = (args.fail_beyond && report.goes_beyond())
+        || (args.fail_unused && !report.use_of_rules().unused.is_empty());
     Ok(if is_deficient { Outcome::Deficient } else { Outcome::Done })
 }
 

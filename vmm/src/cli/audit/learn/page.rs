@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use seccomp_policies::explain::Cited;
 use seccomp_policies::language::Policy;
-use seccomp_policies::learn::{Coverage, Recording, Used};
+use seccomp_policies::learn::{Called, Coverage, Recording, Used};
 use seccomp_policies::review::review;
 
 use super::report::{Group, Report};
@@ -73,7 +73,7 @@ pub(in crate::cli::audit) struct Cell {
 
 impl Cell {
     fn new(call: &str, group: &Group) -> Self {
-        let count = group.thread.calls.called.get(call).map_or(0, |called| called.count());
+        let count = group.thread.calls.called.get(call).map_or(0, Called::count);
         let coverage = group.present.as_ref().map(|present| &present.coverage);
         let rules: Vec<Used> = coverage.map_or_else(Vec::new, |coverage| of_call(coverage, call));
         let begins = format!("{call}(");

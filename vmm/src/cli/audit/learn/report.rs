@@ -1,5 +1,7 @@
 //! What was learned: a policy for each group of threads, and how the present one stands to it.
 
+use std::collections::BTreeMap;
+
 use seccomp_policies::action::Action;
 use seccomp_policies::diff::Extras;
 use seccomp_policies::language::Policy;
@@ -15,6 +17,15 @@ pub(super) struct Report<'a> {
     pub(super) groups: Vec<Group<'a>>,
     /// What all threads together need, from the beginning of the program; none of a run of ringfence, which confines itself.
     pub(super) together: Option<Together>,
+}
+
+/// How many rules were used. A line that several roles include counts once, as used if one of them did.
+pub(super) struct UseOfRules {
+    pub(super) used: usize,
+    /// Not used, and their text says why.
+    pub(super) excused: usize,
+    /// The places of the others, as `FILE:LINE`.
+    pub(super) unused: Vec<String>,
 }
 
 /// A group of threads.
@@ -68,9 +79,23 @@ impl<'a> Report<'a> {
         self.present().any(|present| !present.coverage.beyond.is_empty())
     }
 
-    /// Whether a rule of a present policy was not used.
-    pub(super) fn has_unused(&self) -> bool {
-        self.present().any(|present| present.coverage.unused().next().is_some())
+    /// How far the rules of the present policies are used.
+    pub(super) fn use_of_rules(&self) -> UseOfRules {
+        let mut places: BTreeMap<&str, (bool, bool)> = BTreeMap::new();
+        for rule in self.present().flat_map(|present| &present.coverage.rules) {
+            let (is_used, says_why) = places.entry(&rule.rule.place).or_default();
+            *is_used |= rule.count > 0;
+            *says_why |= rule.untested.is_some();
+        }
+        let of = |used, why| {
+            places.values().filter(|(is_used, says_why)| *is_used == used && *says_why == why).count()
+        };
+        let unused = places.iter().filter(|(_, (is_used, says_why))| !is_used && !says_why);
+        UseOfRules {
+            used: of(true, false) + of(true, true),
+            excused: of(false, true),
+            unused: unused.map(|(place, _)| (*place).to_owned()).collect(),
+        }
     }
 
     fn present(&self) -> impl Iterator<Item = &Present<'a>> {

@@ -6,7 +6,7 @@ use seccomp_policies::diff::{Extra, Extras};
 use seccomp_policies::explain::Nearest;
 use seccomp_policies::learn::{self, Beyond, Recording, Unseen, Used};
 
-use super::report::{Group, Present, Report};
+use super::report::{Group, Present, Report, UseOfRules};
 use crate::cli::table::{self, Cell};
 
 /// What of it is shown.
@@ -42,25 +42,21 @@ pub(super) fn text(recording: &Recording, report: &Report, shown: Shown) -> Stri
     text
 }
 
-/// How far the present policies are used, in a line; nothing where there are none.
+/// How far the present policies are used, in a line or two; nothing where there are none.
 fn figure(report: &Report) -> String {
-    let rules = || {
-        report
-            .groups
-            .iter()
-            .filter_map(|group| group.present.as_ref())
-            .flat_map(|present| &present.coverage.rules)
-    };
-    let all = rules().count();
+    let UseOfRules { used, excused, unused } = report.use_of_rules();
+    let all = used + excused + unused.len();
     if all == 0 {
         return String::new();
     }
-    let used = rules().filter(|rule| rule.count > 0).count();
-    let marked = rules().filter(|rule| rule.count == 0 && rule.untested.is_some()).count();
-    let unused = all - used - marked;
-    format!(
-        "\nof {all} rules of the present policies {used} were used; {unused} were not, and {marked} more say why\n"
-    )
+    let mut text = format!(
+        "\nof {all} rules of the present policies {used} were used; {} were not, and {excused} more say why\n",
+        unused.len()
+    );
+    if !unused.is_empty() {
+        let _ = writeln!(text, "not used: {}", unused.join(", "));
+    }
+    text
 }
 
 fn groups(report: &Report) -> String {
