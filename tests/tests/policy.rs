@@ -90,7 +90,8 @@ fn check_gives_programs_the_same_findings_with_their_places() {
     let arguments = ["check", "--json", "bad.policy", "test.policy"];
     let (code, output, errors) = run(&mut policy(folder.path(), &arguments));
     assert_eq!((code, errors.as_str()), (1, ""));
-    let reports: Value = serde_json::from_str(&output).expect("it is JSON");
+    let report: Value = serde_json::from_str(&output).expect("it is JSON");
+    let reports = &report["policies"];
     let finding = &reports[0]["findings"][0];
     assert_eq!(reports[0]["holds"], false);
     assert_eq!(

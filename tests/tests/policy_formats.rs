@@ -110,7 +110,8 @@ fn check_gives_programs_an_object_for_each_policy_and_the_findings_of_a_file_onc
     let arguments = ["check", "--json", "--lossy", "seccomp.json", "bad.json", "p.json"];
     let (code, output, errors) = asked(&folder, &arguments);
     assert_eq!((code, errors.as_str()), (1, ""));
-    let reports: Value = serde_json::from_str(&output).expect("it is JSON");
+    let report: Value = serde_json::from_str(&output).expect("it is JSON");
+    let reports = &report["policies"];
     assert_eq!(reports.as_array().expect("an array").len(), 4, "{output}");
     assert_eq!((&reports[0]["role"], &reports[1]["role"]), (&"vmm".into(), &"vcpu".into()));
     assert_eq!((&reports[1]["format"], &reports[1]["holds"]), (&"firecracker".into(), &true.into()));

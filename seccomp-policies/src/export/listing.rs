@@ -7,9 +7,14 @@ use serde::Serialize;
 use crate::bpf::{Line, Program, disassemble};
 use crate::language::Policy;
 
+/// Version of the shape of [`Listing`] as JSON; it changes when a member changes its meaning or goes away.
+const SCHEMA: u32 = 1;
+
 /// A program and what it was made of.
 #[derive(Clone, Debug, Serialize)]
 pub struct Listing {
+    report: &'static str,
+    schema: u32,
     role: String,
     arch: &'static str,
     backend: &'static str,
@@ -21,6 +26,8 @@ impl Listing {
     /// A policy's program; `backend` is the name of what made it.
     pub fn new(policy: &Policy, backend: &'static str, program: &Program) -> Self {
         Self {
+            report: "program",
+            schema: SCHEMA,
             role: policy.role.clone(),
             arch: policy.arch.name(),
             backend,
@@ -30,7 +37,7 @@ impl Listing {
     }
 
     fn heading(&self) -> String {
-        let Self { role, arch, backend, otherwise, instructions } = self;
+        let Self { role, arch, backend, otherwise, instructions, .. } = self;
         let count = instructions.len();
         format!("role {role} on {arch}, {backend} backend, otherwise {otherwise}: {count} instructions")
     }

@@ -5,13 +5,13 @@ use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
-use ringfence_tests::{binary, child, procfs, run, wait};
+use ringfence_tests::{binary, procfs, run, wait};
 use serde_json::Value;
 use tempfile::TempDir;
 
-use super::pipelines::assert_documented;
+use super::pipelines::{assert_documented, with_names};
 use super::sleeper::compile;
-use super::text;
+use super::{has_tracepoints, text};
 
 /// Three threads: the first reads a file, another hears what a third says by a pipe. With an argument the last makes a call
 /// more.
@@ -114,15 +114,6 @@ fn report(code: i32, arguments: &[&str]) -> Value {
 fn thread<'a>(report: &'a Value, name: &str) -> &'a Value {
     let threads = report["threads"].as_array().expect("a list of threads");
     threads.iter().find(|thread| thread["name"] == name).unwrap_or_else(|| panic!("no {name} in {report:#}"))
-}
-
-/// Whether tracepoints can be had here; says so where they cannot.
-fn has_tracepoints() -> bool {
-    let root = child::is_root();
-    if !root {
-        eprintln!("skipped: tracepoints are for root, and this is not root");
-    }
-    root
 }
 
 /// Runs a command under a policy; its exit code.
@@ -417,27 +408,6 @@ fn a_present_policy_is_held_against_what_was_seen() {
     assert!(said(0, &["--merge", &record, "--against", &against]).contains("getuid:"));
 }
 
-/// The value with every object at this path as if it had one member, NAME.
-fn with_names(value: &Value, path: &[&str]) -> Value {
-    let mut value = value.clone();
-    match (path, &mut value) {
-        (_, Value::Array(values)) => values.iter_mut().for_each(|one| *one = with_names(one, path)),
-        ([], Value::Object(members)) => {
-            let of_one = members.values().map(|one| ("NAME".to_owned(), one.clone()));
-            // All of them are alike, but one may be empty.
-            let fullest = of_one.max_by_key(|(_, one)| one.to_string().len());
-            *members = fullest.into_iter().collect();
-        }
-        ([first, rest @ ..], Value::Object(members)) => {
-            if let Some(member) = members.get_mut(*first) {
-                *member = with_names(member, rest);
-            }
-        }
-        _ => {}
-    }
-    value
-}
-
 #[test]
 fn reports_and_recordings_have_the_members_that_are_documented_and_no_other() {
     if !has_tracepoints() {
@@ -491,6 +461,15 @@ fn what_cannot_be_learned_from_says_why_and_exits_with_2() {
     assert!(said(2, &["--merge", &path("foreign.json")]).contains("is of aarch64"));
     let words = said(0, &["--by", "ptrace", "--", "sh", "-c", "exit 7"]);
     assert!(words.contains("the command ended with exit status: 7"), "{words}");
+}
+
+#[test]
+fn no_signal_is_blocked_of_the_command_that_is_not_without() {
+    let blocked = |words: &str| words.lines().find(|line| line.starts_with("SigBlk")).map(str::to_owned);
+    let alone = Command::new("cat").arg("/proc/self/status").output().expect("there is cat");
+    let watched = learn(&["--by", "ptrace", "--output", "/dev/null", "--", "cat", "/proc/self/status"]);
+    assert!(blocked(&text(&alone.stdout)).is_some());
+    assert_eq!(blocked(&text(&watched.stdout)), blocked(&text(&alone.stdout)));
 }
 
 #[test]

@@ -25,6 +25,15 @@ fn can_see_filters() -> bool {
     root
 }
 
+/// Whether tracepoints can be had here; says so where they cannot.
+fn has_tracepoints() -> bool {
+    let root = child::is_root();
+    if !root {
+        eprintln!("skipped: tracepoints are for root, and this is not root");
+    }
+    root
+}
+
 fn command(arguments: &[&str]) -> Command {
     let mut command = Command::new(binary::ringfence());
     command.args(["audit", "live"]).args(arguments).stdin(Stdio::null());

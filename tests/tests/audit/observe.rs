@@ -16,7 +16,7 @@ use tempfile::TempDir;
 
 use super::pipelines::assert_documented;
 use super::sleeper::compile;
-use super::text;
+use super::{has_tracepoints, text};
 
 /// Waits for a byte; then its threads do what some policy allows and some does not, the same each time.
 const WORKLOAD: &str = r#"
@@ -107,15 +107,6 @@ impl Workload {
         let of = |name: &str| format!("{name}={}", self.path(&format!("{name}.policy")));
         ["--policy".into(), of("first"), "--policy".into(), of("worker")]
     }
-}
-
-/// Whether tracepoints can be had here; says so where they cannot.
-fn has_tracepoints() -> bool {
-    let root = child::is_root();
-    if !root {
-        eprintln!("skipped: tracepoints are for root, and this is not root");
-    }
-    root
 }
 
 /// Begins to watch, lets the workload go, and gives what was said in the end.

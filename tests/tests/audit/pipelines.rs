@@ -179,3 +179,140 @@ fn deviations_are_told_to_code_hosts_with_the_thread() {
     let output = live(&[&run.pid().to_string(), "--sarif", "--json"]);
     assert_eq!(output.status.code(), Some(2), "one of the two");
 }
+
+/// The value with every object at this path as if it had one member, NAME: the fullest, since all are alike.
+pub(super) fn with_names(value: &Value, path: &[&str]) -> Value {
+    let mut value = value.clone();
+    match (path, &mut value) {
+        (_, Value::Array(values)) => values.iter_mut().for_each(|one| *one = with_names(one, path)),
+        ([], Value::Object(members)) => {
+            let of_one = members.values().map(|one| ("NAME".to_owned(), one.clone()));
+            let fullest = of_one.max_by_key(|(_, one)| one.to_string().len());
+            *members = fullest.into_iter().collect();
+        }
+        ([first, rest @ ..], Value::Object(members)) => {
+            if let Some(member) = members.get_mut(*first) {
+                *member = with_names(member, rest);
+            }
+        }
+        _ => {}
+    }
+    value
+}
+
+/// What a command prints, whatever its exit code.
+fn printed(folder: &Path, arguments: &[&str]) -> Value {
+    let output = Command::new(binary::ringfence())
+        .args(arguments)
+        .current_dir(folder)
+        .stdin(Stdio::null())
+        .output()
+        .expect("the binary can be started");
+    serde_json::from_slice(&output.stdout).unwrap_or_else(|error| {
+        panic!("{arguments:?}: {error}: {}{}", text(&output.stdout), text(&output.stderr))
+    })
+}
+
+/// Two policies that differ in all that can be told of, one that does not hold, and what tools of others wrote.
+const FILES: [(&str, &str); 6] = [
+    (
+        "one.policy",
+        "role one\ntier filter\notherwise trap\nread: fd == 3 && count <= 8 -- hear\nwrite: -- say\n\
+         readlink: path != 0 -- an address that events compare with text alone\ngetuid: errno EPERM -- no\n",
+    ),
+    (
+        "other.policy",
+        "role other\ntier filter\notherwise allow\nread: trap if fd != 3 -- hear\ngetuid: errno ENOSYS -- no\n\
+         mprotect: -- anything\n",
+    ),
+    ("wrong.policy", "role wrong\ntier filter\notherwise trap\nraed: -- hear\n"),
+    (
+        "strace",
+        "read(3, \"\", 9) = 0\nopenat(AT_FDCWD, \"/\", O_RDONLY) = 3\nnonsense\nread(QUUX, \"\", 1) = 0\n",
+    ),
+    (
+        "seccomp.json",
+        r#"{"api": {"default_action": "trap", "filter_action": "allow", "filter": [{"syscall": "read"}]}}"#,
+    ),
+    ("open.policy", "role open\ntier filter\notherwise trap\nioctl: -- whatever\nopenat: -- whatever\n"),
+];
+
+#[test]
+fn every_other_command_prints_what_is_documented() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    for (name, words) in FILES {
+        fs::write(folder.path().join(name), words).expect("it is ours");
+    }
+    let print = |arguments: &[&str]| printed(folder.path(), arguments);
+    let document = |section: &str, report: &str, values: &[Value], names: &[&[&str]]| {
+        let values: Vec<Value> = values
+            .iter()
+            .map(|value| {
+                assert_eq!((&value["report"], &value["schema"]), (&report.into(), &1.into()), "{section}");
+                names.iter().fold(value.clone(), |value, path| with_names(&value, path))
+            })
+            .collect();
+        assert_documented(section, &values.iter().collect::<Vec<_>>());
+    };
+    document("doctor", "doctor", &[print(&["doctor", "--json"])], &[]);
+    let empty = folder.path().join("none");
+    fs::create_dir(&empty).expect("it is ours");
+    document("guest list", "guests", &[print(&["guest", "list", "--json", "--dir", "none"])], &[]);
+    let check = print(&["policy", "check", "--json", "one.policy", "wrong.policy"]);
+    document("policy check", "check", &[check], &[&["policies", "instructions"]]);
+    document(
+        "policy compile",
+        "program",
+        &[print(&["policy", "compile", "--format", "json", "one.policy"])],
+        &[],
+    );
+    let events = ["policy", "compile", "--backend", "event-filter", "--format", "json", "one.policy"];
+    document("policy compile --backend event-filter", "events", &[print(&events)], &[]);
+    let imports = [
+        print(&["policy", "import", "--json", "seccomp.json"]),
+        print(&["policy", "import", "--json", "wrong.policy"]),
+    ];
+    document("policy import", "import", &imports, &[]);
+    let explain = |call: &str| print(&["policy", "explain", "--json", "one.policy", call]);
+    document("policy explain", "explanation", &[explain("read(3, ?, 9)"), explain("write")], &[]);
+    let simulation = print(&["policy", "simulate", "--json", "one.policy", "strace"]);
+    document("policy simulate", "simulation", &[simulation], &[&["by_call"]]);
+    let differences = [
+        print(&["policy", "diff", "--json", "one.policy", "other.policy"]),
+        print(&["policy", "diff", "--json", "other.policy", "one.policy"]),
+    ];
+    document("policy diff", "difference", &differences, &[]);
+    document("policy lint", "lint", &[print(&["policy", "lint", "--json", "open.policy"])], &[]);
+    document("policy stats", "stats", &[print(&["policy", "stats", "--json", "one.policy"])], &[]);
+    let profile = print(&["policy", "profile", "--json", "--workload", "w", "strace"]);
+    document("policy profile", "profile", &[profile], &[&["counts"]]);
+    let exec = folder.path().join("exec.json");
+    print(&["policy", "profile", "--json", "--workload", "w", "strace"]);
+    let report = exec.to_str().expect("UTF-8");
+    ringfence(&["policy", "exec", "--report", report, "/dev/null", "--", "true"]);
+    let allowing = folder.path().join("all.policy");
+    fs::write(&allowing, "role all\ntier filter\notherwise allow\nsync: errno EPERM -- slow\n")
+        .expect("it is ours");
+    ringfence(&["policy", "exec", "--report", report, allowing.to_str().expect("UTF-8"), "--", "true"]);
+    let written: Value =
+        serde_json::from_str(&fs::read_to_string(&exec).expect("it is written")).expect("JSON");
+    document("policy exec", "exec", &[written], &[]);
+}
+
+#[test]
+fn a_run_reports_what_is_documented() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let report = |name: &str, run: run::Run| -> Value {
+        run.wait();
+        let words = fs::read_to_string(folder.path().join(name)).expect("it is written");
+        with_names(&serde_json::from_str(&words).expect("JSON"), &["threads", "calls_used"])
+    };
+    let path = |name: &str| folder.path().join(name).to_str().expect("UTF-8").to_owned();
+    let counted = report("counted", run::guest(["--count-calls", "--report", &path("counted")]));
+    let deed = "rf-vcpu0:write:9,0,8@5";
+    let refused = report("refused", run::provoked(deed, ["--report", &path("refused")]));
+    assert_eq!((&refused["report"], &refused["violation"]["role"]), (&"run".into(), &"vcpu".into()));
+    if can_see_filters() {
+        assert_documented("run", &[&counted, &refused]);
+    }
+}

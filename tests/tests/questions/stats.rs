@@ -59,7 +59,7 @@ fn the_counts_that_a_policy_names_are_those_that_count() {
     assert_eq!(named, optimizing(&json(&["stats", "--json", "--profile", "t.profile", "t.policy"])));
     assert_eq!(
         named["instructions"],
-        json(&["check", "--json", "t.policy"])[0]["instructions"]["optimizing"]
+        json(&["check", "--json", "t.policy"])["policies"][0]["instructions"]["optimizing"]
     );
 }
 

@@ -17,8 +17,8 @@ use super::live::process::{self, Mode, Process, Thread};
 use super::record::policies_of;
 use crate::exec::Signals;
 use crate::report::{Kinds, Violation};
-use crate::tracepoint;
 use crate::tracepoint::violations::{Count, Eye, Watch};
+use crate::tracepoint::{self, Unopened};
 
 /// How often threads are looked for that nobody told of.
 pub const LOOK_AGAIN: Duration = Duration::from_millis(20);
@@ -47,15 +47,8 @@ pub enum Error {
     #[error(transparent)]
     Tracepoint(#[from] tracepoint::Error),
     /// The kernel did not open one.
-    #[error(
-        "perf_event_open failed for thread {thread} ({source}); run as root, or see perf_event_paranoid in ringfence doctor"
-    )]
-    Open {
-        /// The thread.
-        thread: String,
-        /// The system's reason.
-        source: io::Error,
-    },
+    #[error(transparent)]
+    Open(#[from] Unopened),
     /// Something that every Linux has failed.
     #[error("cannot {what}: {source}")]
     System {
@@ -225,7 +218,7 @@ impl Observer<'_> {
                 Some(place) => match self.eyes[place].watch(thread.tid) {
                     Ok(watch) => watch.map(|watch| (place, watch)),
                     Err(error) if error.raw_os_error() == Some(libc::ESRCH) => continue,
-                    Err(source) => return Err(Error::Open { thread: thread.name, source }),
+                    Err(source) => return Err(Unopened { thread: thread.name, source }.into()),
                 },
                 None => None,
             };

@@ -3,6 +3,7 @@
 use std::io::{self, Write as _};
 
 use super::Outcome;
+use super::output::{self, Reported};
 use crate::host::Report;
 use crate::host::text::Text;
 
@@ -17,15 +18,15 @@ pub struct Args {
     json: bool,
 }
 
+/// Version of the report's shape; it changes when a member changes its meaning or goes away.
+const SCHEMA: u32 = 1;
+
 /// Why `doctor` failed.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// Standard output does not take the report.
     #[error("cannot write the report to standard output: {0}")]
     Write(#[from] io::Error),
-    /// It could not be made into JSON.
-    #[error("cannot write the report as JSON: {0}")]
-    Json(#[from] serde_json::Error),
 }
 
 /// Looks at the host and prints what it offers and lacks.
@@ -34,8 +35,11 @@ pub enum Error {
 /// See [`Error`].
 pub fn run(args: &Args) -> Result<Outcome, Error> {
     let report = Report::gather();
-    let text =
-        if args.json { serde_json::to_string_pretty(&report)? + "\n" } else { Text(&report).to_string() };
+    let text = if args.json {
+        output::json_text(&Reported::versioned("doctor", SCHEMA, &report))
+    } else {
+        Text(&report).to_string()
+    };
     match io::stdout().write_all(text.as_bytes()) {
         // Whoever reads has read enough (`doctor | head`).
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {}

@@ -10,6 +10,7 @@ use guest_images::linux::recipe::{self, Order};
 use guest_images::{bare, linux};
 
 use super::Outcome;
+use super::output::{self, Reported};
 
 /// How help names [`linux::folder`].
 macro_rules! default_folder {
@@ -110,6 +111,9 @@ struct Embedded {
     usage: &'static str,
 }
 
+/// Version of the list's shape as JSON; it changes when a member changes its meaning or goes away.
+const SCHEMA: u32 = 1;
+
 fn list(linux_folder: PathBuf, json: bool) -> Result<(), Error> {
     let embedded = bare::GUESTS.iter().map(|guest| Embedded {
         name: guest.name,
@@ -119,7 +123,7 @@ fn list(linux_folder: PathBuf, json: bool) -> Result<(), Error> {
     let listing =
         Listing { embedded: embedded.collect(), linux_images: images::find(&linux_folder)?, linux_folder };
     let text = if json {
-        serde_json::to_string_pretty(&listing).map_err(io::Error::from)?
+        output::json_text(&Reported::versioned("guests", SCHEMA, &listing)).trim_end().to_owned()
     } else {
         describe(&listing, SystemTime::now())
     };

@@ -43,6 +43,28 @@ pub(super) fn json(value: &impl Serialize) -> Result<(), Error> {
     print(json_text(value).as_bytes())
 }
 
+/// A result for programs that says which one it is, and the version of its shape unless the value does.
+#[derive(Serialize)]
+pub(super) struct Reported<'a, T: Serialize> {
+    report: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    schema: Option<u32>,
+    #[serde(flatten)]
+    content: &'a T,
+}
+
+impl<'a, T: Serialize> Reported<'a, T> {
+    /// Of a value that says its version itself.
+    pub(super) fn named(report: &'static str, content: &'a T) -> Self {
+        Self { report, schema: None, content }
+    }
+
+    /// Of a value of this version.
+    pub(super) fn versioned(report: &'static str, schema: u32, content: &'a T) -> Self {
+        Self { report, schema: Some(schema), content }
+    }
+}
+
 /// A result for programs.
 pub(super) fn json_text(value: &impl Serialize) -> String {
     let mut text = serde_json::to_string_pretty(value).expect("plain data");

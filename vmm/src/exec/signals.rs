@@ -48,7 +48,7 @@ impl Signals {
     }
 
     /// The signals that were blocked before.
-    pub(super) const fn before(&self) -> &libc::sigset_t {
+    pub(crate) const fn before(&self) -> &libc::sigset_t {
         &self.before
     }
 

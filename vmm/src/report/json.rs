@@ -10,6 +10,7 @@ pub const SCHEMA: u32 = 1;
 /// The whole report.
 pub fn report(ended: &Ended) -> Value {
     json!({
+        "report": "run",
         "schema": SCHEMA,
         "exit_code": exit_code::of(&ended.cause),
         "cause": kind(&ended.cause),

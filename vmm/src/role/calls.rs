@@ -1,15 +1,13 @@
 //! Which calls each thread makes, counted by the kernel: one perf event on the tracepoint of each allowed call, for
 //! each thread. Exact, and passive; every open event makes its thread's calls a little slower, so it is asked for.
 
-use std::io;
-
 use perf_event::events::Tracepoint;
 use perf_event::{Builder, ReadFormat};
 use seccomp_policies::compile::event_filter::event_of;
 use seccomp_policies::syscalls::{self, Arch};
 
 use crate::confine::{Record, Slot, table};
-use crate::tracepoint;
+use crate::tracepoint::{self, Unopened};
 
 /// Why calls are not counted, with what to do about it.
 #[derive(Debug, thiserror::Error)]
@@ -24,15 +22,8 @@ pub enum Error {
     #[error(transparent)]
     Tracepoint(#[from] tracepoint::Error),
     /// The kernel did not open the event.
-    #[error(
-        "perf_event_open failed for thread {thread} ({source}); run as root, or see perf_event_paranoid in ringfence doctor"
-    )]
-    Open {
-        /// The thread.
-        thread: String,
-        /// The system's reason.
-        source: io::Error,
-    },
+    #[error(transparent)]
+    Open(#[from] Unopened),
 }
 
 /// A tracepoint of an allowed call.
@@ -101,7 +92,7 @@ pub fn open(
             .read_format(ReadFormat::empty())
             .build()
             .and_then(|counter| table::raise(counter, first_slot));
-        let failed = |source| Error::Open { thread: record.name.clone(), source };
+        let failed = |source| Unopened { thread: record.name.clone(), source }.into();
         Some(counter.map(|slot| Counter { call, slot }).map_err(failed))
     };
     calls.filter_map(open_one).collect::<Result<Vec<_>, _>>().map(ThreadCounters)

@@ -7,23 +7,17 @@ use super::policies::ALL;
 use crate::confine::{Record, table};
 use crate::report::{Kinds, Violation};
 use crate::tracepoint::violations::{self, Count, Eye, Watch};
+use crate::tracepoint::{self, Unopened};
 
 /// Why threads cannot be watched, with what to do about it.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// An event's number cannot be had.
     #[error("cannot observe the threads: {0}")]
-    Tracepoint(#[from] crate::tracepoint::Error),
+    Tracepoint(#[from] tracepoint::Error),
     /// The kernel did not open an event.
-    #[error(
-        "cannot observe thread {thread}: {source}; run as root, or see perf_event_paranoid in ringfence doctor"
-    )]
-    Open {
-        /// The thread.
-        thread: String,
-        /// The system's reason.
-        source: std::io::Error,
-    },
+    #[error("cannot observe the threads: {0}")]
+    Open(#[from] Unopened),
 }
 
 /// The policies of all roles as events.
@@ -57,16 +51,13 @@ impl Eyes {
     /// # Errors
     /// [`Error::Open`]
     pub fn open(self, records: &[&'static Record], first: i32) -> Result<Lookout, Error> {
-        let failed = |record: &Record| {
-            let thread = record.name.clone();
-            move |source| Error::Open { thread, source }
-        };
         // Lower numbers mean something, or are free for a reason.
         let taken = table::take_below(first);
         let mut watched = Vec::new();
         for record in records {
             let Some(place) = self.0.iter().position(|eye| eye.policy.role == record.role) else { continue };
-            let watch = self.0[place].open(record.tid()).map_err(failed(record))?;
+            let failed = |source| Unopened { thread: record.name.clone(), source };
+            let watch = self.0[place].open(record.tid()).map_err(failed)?;
             watched.push((record.name.clone(), place, watch));
         }
         drop(taken);

@@ -34,6 +34,18 @@ pub enum Error {
     },
 }
 
+/// The kernel did not open an event of a thread.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "perf_event_open failed for thread {thread} ({source}); run as root, or see perf_event_paranoid in ringfence doctor"
+)]
+pub struct Unopened {
+    /// The thread.
+    pub thread: String,
+    /// The system's reason.
+    pub source: io::Error,
+}
+
 /// The numbers of events, which are named as perf names them: `syscalls:sys_enter_ioctl`. Mounts tracefs for a moment, in a
 /// mount namespace that nobody else sees, where it is not mounted.
 ///

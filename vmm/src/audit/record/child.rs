@@ -19,11 +19,11 @@ pub(super) struct Held {
 }
 
 impl Held {
-    /// Starts a child for the command, and has it wait.
+    /// Starts a child for the command, and has it wait. `mask`: the blocked signals that its program gets.
     ///
     /// # Errors
     /// [`Error::Start`], [`Error::System`]
-    pub(super) fn start(command: &[OsString]) -> Result<Self, Error> {
+    pub(super) fn start(command: &[OsString], mask: libc::sigset_t) -> Result<Self, Error> {
         let system = |what| move |error: rustix::io::Errno| Error::System { what, source: error.into() };
         let (ready, tell) = pipe_with(PipeFlags::CLOEXEC).map_err(system("make a pipe"))?;
         let (wait, go) = pipe_with(PipeFlags::CLOEXEC).map_err(system("make a pipe"))?;
@@ -35,6 +35,8 @@ impl Held {
         let outer_go = go.as_raw_fd();
         let held = move || {
             let pid = std::process::id().to_ne_bytes();
+            // SAFETY: the mask is an initialized set; no old one is asked for.
+            unsafe { libc::sigprocmask(libc::SIG_SETMASK, &raw const mask, std::ptr::null_mut()) };
             // SAFETY: the child's copy, which nothing else uses there.
             unsafe { libc::close(outer_go) };
             // SAFETY: writes from an array that is there, of its length.

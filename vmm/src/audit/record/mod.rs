@@ -154,7 +154,7 @@ pub fn command(command: &[OsString], how: How) -> Result<Recorded, Error> {
     let How { by, only, grouping, .. } = how;
     let shown: Vec<_> = command.iter().map(|word| word.to_string_lossy()).collect();
     let signals = Signals::take().map_err(|source| Error::System { what: "take signals", source })?;
-    let held = Held::start(command)?;
+    let held = Held::start(command, *signals.before())?;
     let pid = held.pid();
     go_first();
     let (tracepoints, why_not) = choose(by, || Tracepoints::of_child(pid, only))?;

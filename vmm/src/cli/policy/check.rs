@@ -11,7 +11,8 @@ use serde::Serialize;
 
 use super::Error;
 use super::input::{self, Reading};
-use crate::cli::{Outcome, output};
+use crate::cli::Outcome;
+use crate::cli::output::{self, Reported};
 
 const EXAMPLES: &str = "\
 A file of several threads has a line for each policy. Findings go to standard error.
@@ -44,7 +45,8 @@ pub(super) fn run(args: &Args) -> Result<Outcome, Error> {
         reports.extend(args.check(file)?);
     }
     if args.json {
-        output::json(&reports)?;
+        let policies = Policies { policies: &reports };
+        output::json(&Reported::versioned("check", SCHEMA, &policies))?;
     } else {
         let lines: String = reports.iter().filter_map(Report::line).collect();
         output::print(lines.as_bytes())?;
@@ -82,6 +84,14 @@ impl Args {
         }
         Ok(reports)
     }
+}
+
+/// Version of the report's shape; it changes when a member changes its meaning or goes away.
+const SCHEMA: u32 = 1;
+
+#[derive(Serialize)]
+struct Policies<'a> {
+    policies: &'a [Report],
 }
 
 /// What there is to say about one policy, or about a file that is none.

@@ -7,7 +7,8 @@ use seccomp_policies::diff::{Diff, Extras, diff};
 
 use super::Error;
 use super::input::Reading;
-use crate::cli::{Outcome, output};
+use crate::cli::Outcome;
+use crate::cli::output::{self, Reported};
 
 const EXAMPLES: &str = "\
 Compares what the policies mean, whatever their words, order and formats. A call that is carried out \
@@ -52,7 +53,7 @@ pub(super) fn run(args: &Args) -> Result<Outcome, Error> {
     let right = args.reading.policy(&args.right)?;
     let diff = diff(&left, &right);
     if args.json {
-        output::json(&diff)?;
+        output::json(&Reported::named("difference", &diff))?;
     } else {
         output::print(args.text(&diff).as_bytes())?;
     }

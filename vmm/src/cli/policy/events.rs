@@ -7,9 +7,14 @@ use seccomp_policies::compile::event_filter::EventFilter;
 use seccomp_policies::language::Policy;
 use serde::Serialize;
 
+/// Version of the shape as JSON; it changes when a member changes its meaning or goes away.
+const SCHEMA: u32 = 1;
+
 /// A policy's events.
 #[derive(Serialize)]
 pub(super) struct EventListing {
+    report: &'static str,
+    schema: u32,
     role: String,
     arch: &'static str,
     backend: &'static str,
@@ -35,6 +40,8 @@ impl EventListing {
     pub(super) fn new(policy: &Policy) -> Self {
         let filters = event_filter(policy);
         Self {
+            report: "events",
+            schema: SCHEMA,
             role: policy.role.clone(),
             arch: policy.arch.name(),
             backend: "event-filter",
@@ -46,7 +53,7 @@ impl EventListing {
 
     /// A line for each event, and what a reader should know of them in comments.
     pub(super) fn text(&self) -> String {
-        let Self { role, arch, backend, otherwise, events, unwatched } = self;
+        let Self { role, arch, backend, otherwise, events, unwatched, .. } = self;
         let count = events.len();
         let s = if count == 1 { "" } else { "s" };
         let mut text =

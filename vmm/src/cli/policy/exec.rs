@@ -106,6 +106,7 @@ impl Args {
         }
         let Some(path) = &self.report else { return Ok(()) };
         let report = json!({
+            "report": "exec",
             "schema": SCHEMA,
             "exit_code": ended.code,
             "violation": ended.first.as_ref().map(report::json::violation),

@@ -7,7 +7,8 @@ use seccomp_policies::pattern::{Answer, Pattern};
 
 use super::input::Reading;
 use super::{Error, exit_code};
-use crate::cli::{Outcome, output};
+use crate::cli::Outcome;
+use crate::cli::output::{self, Reported};
 
 const EXAMPLES: &str = "\
 CALL is a call as people and strace write it. Arguments come in their order or by name; those left \
@@ -45,7 +46,7 @@ pub(super) fn run(args: &Args) -> Result<Outcome, Error> {
     })?;
     let explanation = explain(&policy, &pattern, &args.call);
     if args.json {
-        output::json(&explanation)?;
+        output::json(&Reported::named("explanation", &explanation))?;
     } else {
         output::print(explanation.to_string().as_bytes())?;
     }

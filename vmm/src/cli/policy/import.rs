@@ -10,7 +10,8 @@ use serde::Serialize;
 use super::Error;
 use super::check::Finding;
 use super::input::Reading;
-use crate::cli::{Outcome, output};
+use crate::cli::Outcome;
+use crate::cli::output::{self, Reported};
 
 const EXAMPLES: &str = "\
 The policy goes to standard output, what there is to say about it to standard error. \
@@ -74,7 +75,8 @@ fn policies(args: &Args) -> Result<Outcome, Error> {
     }
     let imported = outcome.as_ref().ok();
     if args.json {
-        args.deliver(&output::json_text(&Report::new(imported, findings)))?;
+        let report = Report::new(imported, findings);
+        args.deliver(&output::json_text(&Reported::versioned("import", SCHEMA, &report)))?;
     } else if let Some(imported) = imported {
         args.deliver(&text(args.output.as_deref(), imported)?)?;
     }
@@ -90,7 +92,7 @@ fn table(args: &Args) -> Result<Outcome, Error> {
         }
     };
     if args.json {
-        args.deliver(&output::json_text(&table))?;
+        args.deliver(&output::json_text(&Reported::named("table", &table)))?;
     } else {
         args.deliver(&table.to_string())?;
         say_what_is_missing(&table);
@@ -130,6 +132,9 @@ fn text(output: Option<&Path>, imported: &Imported) -> Result<String, Error> {
     }
     Ok(text)
 }
+
+/// Version of the reports' shapes; it changes when a member changes its meaning or goes away.
+const SCHEMA: u32 = 1;
 
 #[derive(Serialize)]
 struct Report<'a> {

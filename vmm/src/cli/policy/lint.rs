@@ -10,8 +10,9 @@ use serde::Serialize;
 use super::Error;
 use super::check::Finding;
 use super::input::{self, Reading};
+use crate::cli::Outcome;
+use crate::cli::output::{self, Reported};
 use crate::cli::sarif::{Level, Log, Problem, Rule};
-use crate::cli::{Outcome, output};
 
 const EXAMPLES: &str = "\
 Findings are warnings: the policy holds, and may be meant so. --allow turns a kind off by its name:
@@ -72,7 +73,7 @@ pub(super) fn run(args: &Args) -> Result<Outcome, Error> {
     if args.json {
         let policies =
             linted.iter().map(|(file, policy, findings)| Linted::new(file, policy, findings)).collect();
-        output::json(&Report { schema: SCHEMA, policies })?;
+        output::json(&Reported::named("lint", &Report { schema: SCHEMA, policies }))?;
     } else if args.sarif {
         let problems = linted.iter().flat_map(|(_, _, findings)| problems(findings)).collect();
         output::json(&Log::new(

@@ -96,7 +96,7 @@ impl Args {
 fn json(profile: &Profile) -> String {
     let Profile { workload, kernel, date, counts } = profile;
     let object = json!({
-        "schema": SCHEMA, "workload": workload, "kernel": kernel, "date": date, "counts": counts,
+        "report": "profile", "schema": SCHEMA, "workload": workload, "kernel": kernel, "date": date, "counts": counts,
     });
     format!("{object:#}\n")
 }

@@ -10,8 +10,9 @@ use seccomp_policies::trace;
 
 use super::input::Reading;
 use super::{Error, explain, input};
+use crate::cli::Outcome;
+use crate::cli::output::{self, Reported};
 use crate::cli::table::{self, Cell};
-use crate::cli::{Outcome, output};
 
 const EXAMPLES: &str = "\
 TRACE is what strace wrote, with whatever options (-f, -o, -t, -r, -y, ...), or a list with a call on \
@@ -56,7 +57,7 @@ pub(super) fn run(args: &Args) -> Result<Outcome, Error> {
         return Err(Error::EmptyTrace { path: args.trace.clone() });
     }
     if args.json {
-        output::json(&simulation)?;
+        output::json(&Reported::named("simulation", &simulation))?;
     } else {
         output::print(summary(&simulation).as_bytes())?;
         let shown = if args.all { usize::MAX } else { SHOWN };

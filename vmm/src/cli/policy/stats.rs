@@ -10,8 +10,9 @@ use serde::Serialize;
 
 use super::Error;
 use super::input::{self, Reading};
+use crate::cli::Outcome;
+use crate::cli::output::{self, Reported};
 use crate::cli::table::{self, Cell};
-use crate::cli::{Outcome, output};
 
 const EXAMPLES: &str = "\
 Instructions are of the program, executed on average by the allowed calls whose arguments decide (each \
@@ -56,7 +57,7 @@ pub(super) fn run(args: &Args) -> Result<Outcome, Error> {
         }
     }
     if args.json {
-        output::json(&Report { schema: stats::SCHEMA, policies: counted })?;
+        output::json(&Reported::named("stats", &Report { schema: stats::SCHEMA, policies: counted }))?;
     } else {
         let text = if args.calls { text_of_calls(&counted) } else { text(&counted) };
         output::print(text.as_bytes())?;

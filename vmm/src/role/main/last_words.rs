@@ -80,7 +80,7 @@ fn write_text(words: &mut Words, record: &Record, phase: Phase) -> fmt::Result {
 
 /// The members of the whole report that can be told here.
 fn write_json(words: &mut Words, record: &Record, phase: Phase) -> fmt::Result {
-    write!(words, "{{\"schema\":{},\"exit_code\":{},", json::SCHEMA, code(phase))?;
+    write!(words, "{{\"report\":\"run\",\"schema\":{},\"exit_code\":{},", json::SCHEMA, code(phase))?;
     let (thread, role) = (&record.name, record.role);
     match phase {
         Phase::Violated => {
