@@ -492,3 +492,44 @@ fn signals_that_somebody_sends_reach_the_command() {
         assert!(text(&output.stderr).contains("exit status: 9"), "{by}: {}", text(&output.stderr));
     }
 }
+
+/// Asks five times who it is (20, which is `writev` to a 64-bit program), and stays for a while.
+const OF_32_BITS: &str = "
+static int call(int number, int a) {
+    int result;
+    __asm__ volatile(\"int $0x80\" : \"=a\"(result) : \"a\"(number), \"b\"(a), \"c\"(0) : \"memory\");
+    return result;
+}
+
+void _start(void) {
+    static struct { int seconds, nanoseconds; } pause = { 0, 300000000 };
+    for (int i = 0; i < 5; i++)
+        call(20 /* getpid */, 0);
+    call(162 /* nanosleep */, (int)&pause);
+    call(1 /* exit */, 0);
+}
+";
+
+#[test]
+fn calls_of_a_32_bit_program_are_left_out_and_counted() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let (program, source) = (folder.path().join("narrow"), folder.path().join("narrow.c"));
+    fs::write(&source, OF_32_BITS).expect("the folder takes a file");
+    let built = Command::new("cc")
+        .args(["-m32", "-nostdlib", "-static", "-fno-pie", "-no-pie", "-fno-stack-protector", "-o"])
+        .args([&program, &source])
+        .status();
+    assert!(built.expect("there is a C compiler").success(), "it compiles for 32 bits without libraries");
+    if Command::new(&program).status().is_err() {
+        eprintln!("skipped: this kernel runs no 32-bit programs");
+        return;
+    }
+    for by in ["ptrace", "tracepoints"] {
+        if by == "tracepoints" && !has_tracepoints() {
+            continue;
+        }
+        let words = said(0, &["--by", by, "--json", "--", program.to_str().expect("UTF-8")]);
+        assert!(words.contains("7 calls of 32-bit programs were left out"), "{by}: {words}");
+        assert!(!words.contains("writev"), "{by}: {words}");
+    }
+}

@@ -159,7 +159,7 @@ fn is_this_program(link: &Path) -> bool {
 }
 
 /// By the class in its ELF header (`EI_CLASS`, elf(5)).
-fn is_32_bit(link: &Path) -> bool {
+pub(crate) fn is_32_bit(link: &Path) -> bool {
     const ELFCLASS32: u8 = 1;
     let mut header = [0; 5];
     let read = File::open(link).and_then(|mut file| file.read_exact(&mut header));

@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::path::Path;
 
 use seccomp_policies::learn::{Calls, Recording, Thread};
 use seccomp_policies::syscalls::{Arch, Syscall, by_number};
@@ -9,6 +10,7 @@ use seccomp_policies::syscalls::{Arch, Syscall, by_number};
 use super::event::{Event, What};
 use super::objects::Objects;
 use super::only::Only;
+use crate::audit::live::process::is_32_bit;
 
 /// The highest descriptor that a process can have: `NR_OPEN`, Linux `fs/file.c`.
 const DESCRIPTORS: u64 = 1024 * 1024;
@@ -49,6 +51,8 @@ struct Process {
     alive: usize,
     ended: Vec<Known>,
     objects: Objects,
+    /// Whether its program is a 32-bit one, whose calls have other numbers.
+    is_foreign: bool,
 }
 
 /// Gathers what is seen.
@@ -105,6 +109,8 @@ impl<'a> Gatherer<'a> {
                 self.known(pid, tid).name = name;
                 if executed && let Some(process) = self.processes.get_mut(&pid) {
                     process.objects.executed();
+                    // Tracepoints do not tell by which table a number is meant.
+                    process.is_foreign = is_32_bit(Path::new(&format!("/proc/{pid}/exe")));
                 }
             }
             What::End => self.end(tid),
@@ -125,6 +131,10 @@ impl<'a> Gatherer<'a> {
         let Some(known) = self.threads.get_mut(&tid) else { return };
         known.inside = Some((number, arguments));
         known.has_entered = true;
+        if self.processes.get(&pid).is_some_and(|process| process.is_foreign) {
+            self.foreign += 1;
+            return;
+        }
         let Some(call) = syscall(arch, number) else { return };
         known.calls.add(call, &arguments);
         let descriptors =
