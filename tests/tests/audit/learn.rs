@@ -402,6 +402,10 @@ fn a_present_policy_is_held_against_what_was_seen() {
     assert!(
         said(0, &["--merge", &record, "--against", &against, "--fail-unused"]).contains("allows the same")
     );
+    let excused = format!("{policy}getuid: -- who asks (untested: nobody does)\n");
+    fs::write(&enough, excused).expect("it is ours");
+    let words = said(0, &["--merge", &record, "--against", &against, "--fail-unused"]);
+    assert!(words.contains("were used; 0 were not, and 1 more say why"), "{words}");
     fs::write(&enough, policy + "getuid: -- who asks\n").expect("it is ours");
     let words = said(1, &["--merge", &record, "--against", &against, "--fail-unused"]);
     assert!(words.contains("getuid:") && words.contains("allows less"), "{words}");
