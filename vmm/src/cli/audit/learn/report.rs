@@ -15,7 +15,8 @@ use crate::audit::record::policies_of;
 pub(super) struct Report<'a> {
     /// A group of threads each.
     pub(super) groups: Vec<Group<'a>>,
-    /// What all threads together need, from the beginning of the program; none of a run of ringfence, which confines itself.
+    /// What all threads together need, from the beginning of the program; none of a run of ringfence, which confines itself, nor
+    /// where nobody made a call.
     pub(super) together: Option<Together>,
 }
 
@@ -65,7 +66,9 @@ impl<'a> Report<'a> {
             let present = present.map(|policy| Present::new(policy, thread, &learned));
             Group { thread, learned, present }
         };
-        let together = recording.threads.iter().all(|thread| !thread.is_role).then(|| {
+        let is_other =
+            !recording.threads.is_empty() && recording.threads.iter().all(|thread| !thread.is_role);
+        let together = is_other.then(|| {
             let calls = recording.together();
             let learned =
                 learn(Arch::X86_64, &Request { role: TOGETHER, calls: &calls, otherwise, present: None });

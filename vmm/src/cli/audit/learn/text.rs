@@ -23,6 +23,10 @@ const MOST_BEYOND: usize = 10;
 
 pub(super) fn text(recording: &Recording, report: &Report, shown: Shown) -> String {
     let mut text = format!("{}\n", recording.source());
+    if report.groups.is_empty() {
+        text.push_str("no thread made a call\n");
+        return text;
+    }
     text.push_str(&groups(report));
     for group in &report.groups {
         if let Some(present) = &group.present {
@@ -134,16 +138,13 @@ fn against(group: &Group, present: &Present, rules: bool) -> String {
     text.push_str(&wider(&present.wider));
     let shown: Vec<&Used> = if rules { coverage.rules.iter().collect() } else { unused };
     if !shown.is_empty() {
-        text.push_str(&table::text(
-            &["calls", "rule", "why it may be unused"],
-            shown.into_iter().map(row).collect(),
-        ));
+        text.push_str(&table::text(&["calls", "rule", "untested"], shown.into_iter().map(row).collect()));
     }
     text
 }
 
 fn row(rule: &Used) -> Vec<Cell> {
-    let why = rule.untested.as_ref().map_or_else(String::new, |why| format!("untested: {why}"));
+    let why = rule.untested.as_deref().unwrap_or_default();
     vec![Cell::Number(rule.count.to_string()), Cell::from(rule.rule.rule.as_str()), Cell::from(why)]
 }
 
