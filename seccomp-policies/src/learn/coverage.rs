@@ -7,6 +7,7 @@ use crate::call::Call;
 use crate::explain::{Cited, Nearest};
 use crate::language::{Policy, Tier};
 use crate::pattern::is_carried_out;
+use crate::review::STRICT;
 use crate::syscalls::decode;
 
 /// A policy against what was seen of the threads that have it.
@@ -55,9 +56,6 @@ pub struct Beyond {
     /// The rule that nearly allows it, and what it lacks.
     pub nearest: Option<Nearest>,
 }
-
-/// Calls that strict mode lets through whatever stands in a policy: `mode1_syscalls`, Linux `kernel/seccomp.c`.
-const STRICT: [&str; 4] = ["read", "write", "exit", "rt_sigreturn"];
 
 impl Coverage {
     /// Holds the calls of a thread against its policy.

@@ -165,10 +165,12 @@ pub fn review(policies: &[Policy]) -> Review {
     }
 }
 
+/// Calls that strict mode lets through, whatever rules stand in a policy: `mode1_syscalls`, Linux `kernel/seccomp.c`.
+pub(crate) const STRICT: [&str; 4] = ["read", "write", "exit", "rt_sigreturn"];
+
 /// What the kernel carries out without asking anybody. Strict mode is the kernel's own, whatever rules stand in a policy
 /// for it (`mode1_syscalls`, Linux `kernel/seccomp.c`).
 pub(crate) fn allowed(policy: &Policy) -> Calls {
-    const STRICT: [&str; 4] = ["read", "write", "exit", "rt_sigreturn"];
     if policy.tier != Tier::Strict {
         return Decisions::of_policy(policy).permitted(Permission::Granted);
     }

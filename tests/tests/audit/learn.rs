@@ -10,7 +10,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use super::pipelines::{assert_documented, with_names};
-use super::sleeper::compile;
+use super::sleeper::{compile, compile_for_32_bits};
 use super::{has_tracepoints, text};
 
 /// Three threads: the first reads a file, another hears what a third says by a pipe. With an argument the last makes a call
@@ -535,13 +535,8 @@ void _start(void) {
 #[test]
 fn calls_of_a_32_bit_program_are_left_out_and_counted() {
     let folder = tempfile::tempdir().expect("a temporary folder");
-    let (program, source) = (folder.path().join("narrow"), folder.path().join("narrow.c"));
-    fs::write(&source, OF_32_BITS).expect("the folder takes a file");
-    let built = Command::new("cc")
-        .args(["-m32", "-nostdlib", "-static", "-fno-pie", "-no-pie", "-fno-stack-protector", "-o"])
-        .args([&program, &source])
-        .status();
-    assert!(built.expect("there is a C compiler").success(), "it compiles for 32 bits without libraries");
+    let program = folder.path().join("narrow");
+    compile_for_32_bits(&program, OF_32_BITS);
     if Command::new(&program).status().is_err() {
         eprintln!("skipped: this kernel runs no 32-bit programs");
         return;

@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 use ringfence_tests::child;
 use serde_json::json;
 
-use super::sleeper::{NO_DEBUGGER, NO_MODULES, Sleeper, program, sleeper};
+use super::sleeper::{NO_DEBUGGER, NO_MODULES, Sleeper, compile_for_32_bits, program, sleeper};
 use super::{can_see_filters, command, report, said, text, thread};
 
 #[test]
@@ -129,13 +129,8 @@ fn calls_of_a_32_bit_program_are_counted_by_its_own_numbers() {
         return;
     }
     let folder = tempfile::tempdir().expect("a temporary folder");
-    let (program, source) = (folder.path().join("narrow"), folder.path().join("narrow.c"));
-    fs::write(&source, OF_32_BITS).expect("the folder takes a file");
-    let built = Command::new("cc")
-        .args(["-m32", "-nostdlib", "-static", "-fno-pie", "-no-pie", "-fno-stack-protector", "-o"])
-        .args([&program, &source])
-        .status();
-    assert!(built.expect("there is a C compiler").success(), "it compiles for 32 bits without libraries");
+    let program = folder.path().join("narrow");
+    compile_for_32_bits(&program, OF_32_BITS);
     let Ok(child) = Command::new(&program).stdin(Stdio::null()).spawn() else {
         eprintln!("skipped: this kernel runs no 32-bit programs");
         return;

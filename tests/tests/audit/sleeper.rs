@@ -93,9 +93,19 @@ fn bytes(program: &[Instruction]) -> Vec<u8> {
 }
 
 pub(super) fn compile(program: &Path, text: &str) {
+    compile_by(&["-pthread"], program, text);
+}
+
+/// One for 32 bits, which has no libraries there and begins at `_start`.
+pub(super) fn compile_for_32_bits(program: &Path, text: &str) {
+    let alone = ["-m32", "-nostdlib", "-static", "-fno-pie", "-no-pie", "-fno-stack-protector"];
+    compile_by(&alone, program, text);
+}
+
+fn compile_by(options: &[&str], program: &Path, text: &str) {
     let source = program.with_extension("c");
     fs::write(&source, text).expect("the folder takes a file");
-    let built = Command::new("cc").args(["-pthread", "-o"]).args([program, source.as_path()]).status();
+    let built = Command::new("cc").args(options).arg("-o").args([program, source.as_path()]).status();
     assert!(built.expect("there is a C compiler").success(), "a small C program can be compiled");
 }
 

@@ -202,10 +202,7 @@ impl Observer<'_> {
         for (tid, watched) in &mut self.threads {
             watched.has_ended |= !alive.contains(tid);
         }
-        let run = Run {
-            has_api: threads.iter().any(|thread| thread.name == "rf-api"),
-            has_machine: threads.iter().any(|thread| thread.name.starts_with("rf-vcpu")),
-        };
+        let run = Run::of(threads.iter().map(|thread| thread.name.as_str()));
         for thread in threads {
             let is_known = self.threads.get(&thread.tid).is_some_and(|known| {
                 // One that had no policy may have one by another name.

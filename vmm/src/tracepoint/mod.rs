@@ -5,7 +5,7 @@ pub mod violations;
 use std::ffi::CStr;
 use std::fs;
 use std::io;
-use std::os::fd::AsRawFd as _;
+use std::os::fd::{AsFd, AsRawFd as _};
 use std::path::{Path, PathBuf};
 use std::thread;
 
@@ -109,6 +109,14 @@ pub fn share(counter: &Counter, ring: &Sampler) -> io::Result<()> {
     // SAFETY: takes two descriptors that are open, and no memory.
     let outcome = unsafe { libc::ioctl(counter.as_raw_fd(), SET_OUTPUT, ring.as_raw_fd()) };
     if outcome < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
+}
+
+/// What an event has counted, by the one call that a policy of main's has a rule for.
+pub fn count_of(counter: impl AsFd) -> u64 {
+    let mut count = [0; 8];
+    // A count that cannot be read would be a defect of this program's own; it shows as none.
+    let _ = rustix::io::read(counter, &mut count);
+    u64::from_ne_bytes(count)
 }
 
 #[cfg(test)]

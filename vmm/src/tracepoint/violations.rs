@@ -13,7 +13,7 @@ use seccomp_policies::call::Call;
 use seccomp_policies::compile::event_filter::{EventFilter, event_filter};
 use seccomp_policies::language::Policy;
 
-use super::{Error, identifiers, set_filter, share};
+use super::{Error, count_of, identifiers, set_filter, share};
 
 /// The size of a thread's ring buffer: two thousand violations until somebody looks.
 const RING: usize = 256 << 10;
@@ -143,7 +143,7 @@ impl Eye {
         let exact = |(filter, _): &(EventFilter, u64)| filter.remainder.is_none();
         let counters = std::iter::once(watch.ring.as_counter()).chain(&watch.others);
         let counted = self.filters.iter().zip(counters).filter(|(filter, _)| exact(filter));
-        let counted: u64 = counted.map(|(_, counter)| count_of(counter)).sum();
+        let counted: u64 = counted.map(|(_, counter)| count_of(borrowed(counter))).sum();
         Count { violations: counted + watch.judged, lost, births }
     }
 
@@ -162,16 +162,6 @@ impl Eye {
     }
 }
 
-/// What an event has counted, by the one call that a policy of main's has a rule for.
-fn count_of(counter: &Counter) -> u64 {
-    let mut count = [0; 8];
-    // SAFETY: the counter is open while it is borrowed.
-    let descriptor = unsafe { BorrowedFd::borrow_raw(counter.as_raw_fd()) };
-    // A count that cannot be read would be a defect of this program's own; it shows as none.
-    let _ = rustix::io::read(descriptor, &mut count);
-    u64::from_ne_bytes(count)
-}
-
 /// Enables every event that the calling thread has opened, at once: where it watches itself, no call of that is counted.
 pub fn enable_all() {
     // SAFETY: takes a number. It is refused nowhere (Linux `kernel/sys.c`, `PR_TASK_PERF_EVENTS_ENABLE`).
@@ -181,9 +171,13 @@ pub fn enable_all() {
 impl Watch {
     /// A descriptor that becomes readable when something was seen.
     pub fn descriptor(&self) -> BorrowedFd<'_> {
-        // SAFETY: the ring is open while it is borrowed.
-        unsafe { BorrowedFd::borrow_raw(self.ring.as_raw_fd()) }
+        borrowed(self.ring.as_counter())
     }
+}
+
+fn borrowed(counter: &Counter) -> BorrowedFd<'_> {
+    // SAFETY: the counter is open while it is borrowed.
+    unsafe { BorrowedFd::borrow_raw(counter.as_raw_fd()) }
 }
 
 impl std::fmt::Debug for Watch {

@@ -49,6 +49,18 @@ pub struct Run {
     pub has_machine: bool,
 }
 
+impl Run {
+    /// By the names of its threads.
+    pub(crate) fn of<'a>(names: impl IntoIterator<Item = &'a str>) -> Self {
+        let mut run = Self { has_api: false, has_machine: false };
+        for name in names {
+            run.has_api |= name == "rf-api";
+            run.has_machine |= is_numbered(name, "rf-vcpu");
+        }
+        run
+    }
+}
+
 /// The roles that a thread of ours of this name can have; none for another's.
 pub(crate) fn roles(thread: &str, run: Run) -> Vec<&'static Embedded> {
     match thread {

@@ -113,8 +113,7 @@ pub fn audit(pid: i32, expected: &[Expected]) -> Result<Audit, process::Error> {
     // One that has ended meanwhile was never there.
     seen.retain(|_, sight| sight.programs != Err(tracee::Error::Ended));
     let is_ours = expected.is_empty() && attest::is_ours(&process.name);
-    let has = |name: &str| seen.values().any(|sight| sight.thread.name.starts_with(name));
-    let run = Run { has_api: has("rf-api"), has_machine: has("rf-vcpu") };
+    let run = Run::of(seen.values().map(|sight| sight.thread.name.as_str()));
     let mut judge = Judge::new(&process, is_ours, run, expected);
     let threads = seen.into_values().map(|sight| judge.seen(sight)).collect();
     Ok(Audit { process, is_ours, ended, threads })

@@ -30,7 +30,7 @@ pub fn policies_of() -> &'static [Policy] {
 /// Where a role has a policy for each of two kinds of run, it is the one that allows what the thread did.
 pub fn group(thread: &str, names: &[&str], calls: &Calls) -> Group {
     let is_ours = names.iter().any(|name| attest::is_ours(name));
-    let run = Run { has_api: names.contains(&"rf-api"), has_machine: true };
+    let run = Run::of(names.iter().copied());
     let roles = if is_ours { attest::roles(thread, run) } else { Vec::new() };
     let of_role = |role: &str| POLICIES.iter().find(|policy| policy.role == role);
     let allows = |role: &&&'static Embedded| {

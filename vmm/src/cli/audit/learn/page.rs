@@ -1,6 +1,6 @@
 //! What was learned, as the page shows it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use seccomp_policies::explain::Cited;
 use seccomp_policies::language::Policy;
@@ -32,21 +32,21 @@ fn policy(group: &Group) -> Policy {
 
 /// A row for each call that somebody may make or has made.
 fn rows(report: &Report) -> Vec<Row> {
-    let mut calls: BTreeMap<&str, Vec<Cell>> = BTreeMap::new();
-    let names = report.groups.iter().flat_map(|group| {
-        let of_present = group.present.as_ref().map_or(&[][..], |present| &present.policy.rules);
-        group
-            .thread
-            .calls
-            .called
-            .keys()
-            .map(String::as_str)
-            .chain(of_present.iter().map(|rule| rule.call.name))
-    });
-    for name in names {
-        calls.entry(name).or_default();
-    }
-    let row = |(call, _): (&str, Vec<Cell>)| Row {
+    let calls: BTreeSet<&str> = report
+        .groups
+        .iter()
+        .flat_map(|group| {
+            let of_present = group.present.as_ref().map_or(&[][..], |present| &present.policy.rules);
+            group
+                .thread
+                .calls
+                .called
+                .keys()
+                .map(String::as_str)
+                .chain(of_present.iter().map(|rule| rule.call.name))
+        })
+        .collect();
+    let row = |call: &str| Row {
         call: call.to_owned(),
         cells: report.groups.iter().map(|group| Cell::new(call, group)).collect(),
     };
