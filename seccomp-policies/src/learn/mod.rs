@@ -8,6 +8,7 @@
 mod coverage;
 mod generalize;
 mod kind;
+mod names;
 mod recording;
 mod slots;
 
@@ -22,6 +23,7 @@ use crate::review::allowed;
 use crate::syscalls::{Arch, Syscall, by_name};
 
 pub use coverage::{Beyond, Coverage, Unseen, Used};
+pub use names::Names;
 pub use recording::{Called, Calls, Mismatch, Object, Recording, SCHEMA, Thread};
 
 use slots::Slots;

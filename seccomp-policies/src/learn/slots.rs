@@ -1,8 +1,9 @@
 //! Descriptors of a recording as slots of a policy.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use super::kind::{Kind, is_read};
+use super::names::Names;
 use super::recording::{Calls, Object};
 use crate::language::{Condition, Policy, Relation, Rule, Slot, Width};
 use crate::syscalls::Arch;
@@ -39,10 +40,10 @@ impl Slots {
                 _ => ranges.push((kin, number, number)),
             }
         }
-        let mut taken = BTreeMap::new();
+        let mut names = Names::default();
         let slots = ranges.into_iter().map(|(kin, first, last)| {
             let (name, reason) = named(&kin, first, last, calls, present);
-            Slot { name: free(name, &mut taken), first, last, reason }
+            Slot { name: names.take(name), first, last, reason }
         });
         Self(slots.collect())
     }
@@ -156,11 +157,4 @@ fn identifier(kind: &str) -> String {
     let letters = kind.chars().map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '_' });
     let name: String = letters.collect();
     if name.starts_with(|c: char| c.is_ascii_lowercase()) { name } else { format!("x{name}") }
-}
-
-/// The name, or where it is taken with a number behind it.
-fn free(name: String, taken: &mut BTreeMap<String, u32>) -> String {
-    let count = taken.entry(name.clone()).or_default();
-    *count += 1;
-    if *count == 1 { name } else { format!("{name}_{count}") }
 }

@@ -486,6 +486,48 @@ fn what_cannot_be_learned_from_says_why_and_exits_with_2() {
 }
 
 #[test]
+fn what_cannot_be_written_is_said_before_the_command_runs() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let path = |name: &str| folder.path().join(name).to_str().expect("UTF-8").to_owned();
+    fs::write(path("file"), "").expect("it is ours");
+    let ran = path("ran");
+    for (option, place) in [
+        ("--record", path("nowhere/seen.json")),
+        ("--html", path("nowhere/page.html")),
+        ("--output", path("nowhere/report.txt")),
+        ("--output", path("")),
+        ("--out", path("file/learned")),
+        ("--out", "/proc/self".to_owned()),
+    ] {
+        let words = said(2, &[option, &place, "--by", "ptrace", "--", "touch", &ran]);
+        assert!(words.contains("ringfence: cannot "), "{option} {place}: {words}");
+        assert!(!Path::new(&ran).exists(), "{option} {place}: the command ran, and what it did is lost");
+    }
+}
+
+#[test]
+fn groups_of_threads_whose_names_make_one_role_s_have_policies_of_their_own() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let path = |name: &str| folder.path().join(name).to_str().expect("UTF-8").to_owned();
+    let learned = path("learned");
+    let script = ["a-b", "a.b", "together"].map(|name| {
+        fs::copy("/bin/true", path(name)).expect("a copy of a program");
+        path(name)
+    });
+    said(0, &["--by", "ptrace", "--out", &learned, "--", "sh", "-c", &script.join("; ")]);
+    let mut names: Vec<_> = fs::read_dir(&learned)
+        .expect("it is made")
+        .map(|entry| entry.expect("an entry").file_name().to_string_lossy().into_owned())
+        .filter(|name| name.ends_with(".policy"))
+        .collect();
+    names.sort();
+    let expected = ["a_b.policy", "a_b_2.policy", "sh.policy", "together.policy", "together_2.policy"];
+    assert_eq!(names, expected);
+    let all = fs::read_to_string(path("learned/together.policy")).expect("it is written");
+    assert!(all.contains("fork") || all.contains("clone"), "it is the policy of all: {all}");
+}
+
+#[test]
 fn no_signal_is_blocked_of_the_command_that_is_not_without() {
     let blocked = |words: &str| words.lines().find(|line| line.starts_with("SigBlk")).map(str::to_owned);
     let alone = Command::new("cat").arg("/proc/self/status").output().expect("there is cat");

@@ -137,3 +137,39 @@ fn another_program_s_policy_stands_beside_what_ringfence_s_roles_may_do_together
     assert_eq!(code, 2);
     assert!(said.contains("/no/policy"), "{said}");
 }
+
+#[test]
+fn how_a_file_of_another_program_is_read_can_be_said_to_every_audit() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let file = folder.path().join("profile");
+    let profile = r#"{"defaultAction": "SCMP_ACT_ERRNO", "architectures": ["SCMP_ARCH_X86_64"], "syscalls": [
+        {"names": ["read"], "action": "SCMP_ACT_ALLOW"},
+        {"names": ["reboot"], "action": "SCMP_ACT_ALLOW", "includes": {"caps": ["CAP_SYS_BOOT"]}}]}"#;
+    fs::write(&file, profile).expect("the folder takes a file");
+    let file = file.to_str().expect("UTF-8");
+    let rows = |reading: &[&str]| {
+        let report = report(&[&["--against", file], reading].concat());
+        let rows = report["calls"].as_array().expect("a list of calls");
+        rows.iter().map(|row| row["call"].as_str().expect("a name").to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!(rows(&["--from", "oci"]), ["read"]);
+    assert_eq!(rows(&["--cap", "sys_boot"]), ["read", "reboot"]);
+    let pid = std::process::id().to_string();
+    for command in [
+        &["audit", "policies", "--against", file][..],
+        &["audit", "live", &pid, "--expect", file],
+        &["audit", "learn", "--against", file, "--", "true"],
+        &["audit", "observe", &pid, "--policy", file, "--for", "1"],
+    ] {
+        let output = Command::new(binary::ringfence())
+            .args(&command[..2])
+            .args(["--from", "minijail"])
+            .args(&command[2..])
+            .stdin(Stdio::null())
+            .output()
+            .expect("the binary can be started");
+        let said = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{command:?}: {said}");
+        assert!(said.contains("does not hold or cannot be read"), "{command:?}: {said}");
+    }
+}

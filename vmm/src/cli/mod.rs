@@ -18,6 +18,7 @@ pub mod guest;
 mod observe;
 mod output;
 pub mod policy;
+mod reading;
 pub mod run;
 pub mod run_config;
 mod run_devices;

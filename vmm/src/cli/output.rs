@@ -5,6 +5,7 @@ use std::fs::{self, OpenOptions};
 use std::io::{self, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 
+use rustix::fs::{Access, access};
 use seccomp_policies::language::{Diagnostics, Severity};
 use serde::Serialize;
 
@@ -105,13 +106,40 @@ pub(super) fn replace(path: &Path, contents: &[u8]) -> Result<(), Error> {
     write_beside_and_rename(path, contents).map_err(|source| Error::Write { path: path.to_owned(), source })
 }
 
-fn write_beside_and_rename(path: &Path, contents: &[u8]) -> io::Result<()> {
-    let target = match fs::canonicalize(path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => path.to_owned(),
-        resolved => resolved?,
+/// Finds out whether a result can be written here, before something is done that could not be done again for it.
+pub(super) fn ensure_writable(path: &Path) -> Result<(), Error> {
+    let ensure = || {
+        let target = resolved(path)?;
+        if is_replaceable(&target) {
+            let beside = beside(&target);
+            write_new(&beside, &[])?;
+            fs::remove_file(&beside)
+        } else if target.is_dir() {
+            Err(io::ErrorKind::IsADirectory.into())
+        } else {
+            // To open a pipe would be to wait for its reader.
+            Ok(access(&target, Access::WRITE_OK)?)
+        }
     };
-    // A device or a pipe cannot be replaced by a file, and is not meant to be.
-    if fs::metadata(&target).is_ok_and(|metadata| !metadata.is_file()) {
+    ensure().map_err(|source| Error::Write { path: path.to_owned(), source })
+}
+
+/// What a path leads to, be it there or not.
+fn resolved(path: &Path) -> io::Result<PathBuf> {
+    match fs::canonicalize(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(path.to_owned()),
+        resolved => resolved,
+    }
+}
+
+/// A device or a pipe cannot be replaced by a file, and is not meant to be.
+fn is_replaceable(target: &Path) -> bool {
+    fs::metadata(target).map_or(true, |metadata| metadata.is_file())
+}
+
+fn write_beside_and_rename(path: &Path, contents: &[u8]) -> io::Result<()> {
+    let target = resolved(path)?;
+    if !is_replaceable(&target) {
         return OpenOptions::new().write(true).open(&target)?.write_all(contents);
     }
     let beside = beside(&target);

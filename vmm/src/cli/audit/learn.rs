@@ -17,6 +17,7 @@ use seccomp_policies::learn::{Recording, Thread};
 use self::report::Report;
 use super::{Error, expected};
 use crate::audit::record::{self, By, How, Only, Recorded};
+use crate::cli::reading::Reading;
 use crate::cli::{Outcome, output};
 
 const EXAMPLES: &str = "\
@@ -99,6 +100,8 @@ pub(super) struct Args {
     /// Write the report to this file, and not to standard output, which the command may use
     #[arg(long, short, value_name = "FILE")]
     output: Option<PathBuf>,
+    #[command(flatten)]
+    reading: Reading,
 }
 
 fn otherwise_parser() -> impl TypedValueParser<Value = Action> {
@@ -112,9 +115,12 @@ fn otherwise_parser() -> impl TypedValueParser<Value = Action> {
 }
 
 pub(super) fn run(args: &Args) -> Result<Outcome, Error> {
-    // What cannot be read is known before anything runs.
+    // What cannot be read or written is known before anything runs.
     let earlier = args.merge.iter().map(|path| files::read(path)).collect::<Result<Vec<_>, _>>()?;
-    let present = args.against.iter().map(|text| expected(text)).collect::<Result<Vec<_>, _>>()?;
+    let present = expected(&args.against, &args.reading)?;
+    for path in [&args.record, &args.html, &args.output].into_iter().flatten() {
+        output::ensure_writable(path)?;
+    }
     if let Some(folder) = &args.out {
         files::make(folder)?;
     }

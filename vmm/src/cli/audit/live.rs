@@ -16,6 +16,7 @@ use seccomp_policies::syscalls::Arch;
 use super::{Error, page};
 use crate::audit::live::attest::{self, Finding};
 use crate::audit::live::{self, Audit, Expected, process};
+use crate::cli::reading::Reading;
 use crate::cli::{Outcome, output};
 
 const EXAMPLES: &str = "\
@@ -67,10 +68,12 @@ pub(super) struct Args {
     /// For code hosts: the deviations as SARIF
     #[arg(long, conflicts_with_all = ["json", "filters", "html"])]
     sarif: bool,
+    #[command(flatten)]
+    reading: Reading,
 }
 
 pub(super) fn run(args: &Args) -> Result<Outcome, Error> {
-    let expected = args.expect.iter().map(|text| super::expected(text)).collect::<Result<Vec<_>, _>>()?;
+    let expected = super::expected(&args.expect, &args.reading)?;
     let audits = if args.all { of_all()? } else { of_each(&args.pids, &expected)? };
     if let Some(path) = &args.html {
         let review = review(&allowed(&audits));

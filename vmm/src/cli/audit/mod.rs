@@ -11,11 +11,12 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use seccomp_policies::embed::Embedded;
-use seccomp_policies::import::{self, Options};
+use seccomp_policies::import;
 use seccomp_policies::language::{self, Policy};
 use seccomp_policies::learn::Mismatch;
 use seccomp_policies::syscalls::Arch;
 
+use super::reading::Reading;
 use super::{Outcome, output};
 use crate::audit;
 use crate::audit::live::Expected;
@@ -167,9 +168,9 @@ pub fn run(args: &Args) -> Result<Outcome, Error> {
 const NO_ANSWER: u8 = 2;
 
 /// Reads a policy of any format, for 64-bit x86. What is wrong with it, and what of it was lost, is shown.
-fn read(path: &Path, role: Option<String>) -> Result<Vec<Policy>, Error> {
-    let options = Options { arch: Some(Arch::X86_64), role, ..Options::default() };
-    let imported = import::read(path, None, &options).map_err(|findings| {
+fn read(path: &Path, role: Option<String>, reading: &Reading) -> Result<Vec<Policy>, Error> {
+    let options = reading.options(Some(Arch::X86_64), role);
+    let imported = import::read(path, reading.from, &options).map_err(|findings| {
         output::show(&findings);
         Error::Refused { path: path.to_owned() }
     })?;
@@ -184,7 +185,11 @@ fn of_build(policy: &Embedded) -> Option<Policy> {
 }
 
 /// Policies that threads should have, as the command line gives them: `[THREADS=]FILE[:ROLE]`
-fn expected(text: &str) -> Result<Expected, Error> {
+fn expected(texts: &[String], reading: &Reading) -> Result<Vec<Expected>, Error> {
+    texts.iter().map(|text| expected_by(text, reading)).collect()
+}
+
+fn expected_by(text: &str, reading: &Reading) -> Result<Expected, Error> {
     let (threads, file) = match text.split_once('=') {
         Some((threads, file)) if !Path::new(text).exists() => (Some(threads.to_owned()), file),
         _ => (None, text),
@@ -193,7 +198,7 @@ fn expected(text: &str) -> Result<Expected, Error> {
         Some((path, role)) if !Path::new(file).exists() => (PathBuf::from(path), Some(role.to_owned())),
         _ => (PathBuf::from(file), None),
     };
-    let mut policies = read(&path, role)?;
+    let mut policies = read(&path, role, reading)?;
     if policies.len() > 1 {
         let roles = policies.into_iter().map(|policy| policy.role).collect();
         return Err(Error::SeveralRoles { path, roles });

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use super::{Error, expected};
 use crate::audit::observe::{self, News, Observation, Observed};
+use crate::cli::reading::Reading;
 use crate::cli::table::{self, Cell};
 use crate::cli::{Outcome, output};
 use crate::report;
@@ -48,10 +49,15 @@ pub(super) struct Args {
     /// Write the report to this file, and not to standard output
     #[arg(long, short, value_name = "FILE")]
     output: Option<PathBuf>,
+    #[command(flatten)]
+    reading: Reading,
 }
 
 pub(super) fn run(args: &Args) -> Result<Outcome, Error> {
-    let given = args.policy.iter().map(|text| expected(text)).collect::<Result<Vec<_>, _>>()?;
+    let given = expected(&args.policy, &args.reading)?;
+    if let Some(path) = &args.output {
+        output::ensure_writable(path)?;
+    }
     let limit = args.seconds.map(|seconds| Duration::from_secs(seconds.into()));
     let mut tell = |news: News| match news {
         News::Begun(count) => output::say(&format!("ringfence: {count} threads are observed\n")),

@@ -8,6 +8,7 @@ use seccomp_policies::language::Policy;
 use seccomp_policies::review::review;
 
 use super::{Error, page};
+use crate::cli::reading::Reading;
 use crate::cli::{Outcome, output};
 use crate::role::policies::ALL;
 
@@ -46,11 +47,13 @@ pub(super) struct Args {
     /// Write it as a page for a browser to this file
     #[arg(long, value_name = "FILE", conflicts_with_all = ["json", "reasons"])]
     html: Option<PathBuf>,
+    #[command(flatten)]
+    reading: Reading,
 }
 
 pub(super) fn run(args: &Args) -> Result<Outcome, Error> {
     let (policies, compared) = match &args.against {
-        Some(path) => (super::read(path, None)?, Some(review(&ours()))),
+        Some(path) => (super::read(path, None, &args.reading)?, Some(review(&ours()))),
         None => (ours(), None),
     };
     let policies = chosen(policies, &args.roles)?;

@@ -2,17 +2,16 @@
 
 use std::fs;
 use std::io::{self, Read as _};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use clap::builder::{PossibleValuesParser, TypedValueParser};
-use seccomp_policies::import::{self, Dialect, Format, Imported, KernelVersion, Options, raw};
+use seccomp_policies::import::{self, Format, Imported, Options, raw};
 use seccomp_policies::language::{Diagnostics, Policy};
 use seccomp_policies::profile::Profile;
 use seccomp_policies::syscalls::Arch;
 
 use super::{Error, target_parser};
-use crate::cli::output;
+use crate::cli::{output, reading};
 
 /// How files are read that may be of other programs: the same for every command.
 #[derive(Debug, clap::Args)]
@@ -21,51 +20,11 @@ pub(super) struct Reading {
     /// The architecture that policies are for [default: 64-bit x86]
     #[arg(long, visible_alias = "arch", value_name = "ARCH", value_parser = target_parser())]
     target: Option<Arch>,
-    /// What a policy file is [default: what its name and first lines say]
-    #[arg(long, value_name = "FORMAT", value_parser = format_parser())]
-    from: Option<Format>,
     /// Of a file with several threads, the one that is meant; else the role's name
     #[arg(long, value_name = "NAME")]
     role: Option<String>,
-    /// Take what cannot be expressed as lost, with a warning for each, instead of refusing the file
-    #[arg(long)]
-    lossy: bool,
-    /// Compare only the bits of an argument that the kernel reads, where a file compares 64
-    #[arg(long)]
-    kernel_widths: bool,
-    /// A capability that the process has, for OCI profiles; may be given several times
-    #[arg(long, value_name = "CAP_NAME", value_parser = capability)]
-    cap: Vec<String>,
-    /// The kernel that an OCI profile is for [default: newer than any that it asks for]
-    #[arg(long, value_name = "VERSION")]
-    kernel: Option<KernelVersion>,
-    /// A folder that files named by policies may be in; may be given several times
-    #[arg(long, value_name = "DIR")]
-    root: Vec<PathBuf>,
-    /// A constants.json with names that minijail's policies may use besides those of the headers
-    #[arg(long, value_name = "FILE")]
-    constants: Option<PathBuf>,
-    /// Which of minijail's two readers a policy is for, where they differ
-    #[arg(long, value_name = "READER", value_enum)]
-    dialect: Option<Reader>,
-}
-
-/// minijail's readers.
-#[derive(Clone, Copy, Debug, clap::ValueEnum)]
-enum Reader {
-    /// The compiler, which crosvm's build uses
-    Compiler,
-    /// The C library, which minijail0 -S uses
-    Library,
-}
-
-impl From<Reader> for Dialect {
-    fn from(reader: Reader) -> Self {
-        match reader {
-            Reader::Compiler => Self::Compiler,
-            Reader::Library => Self::Library,
-        }
-    }
+    #[command(flatten)]
+    files: reading::Reading,
 }
 
 impl Reading {
@@ -102,10 +61,10 @@ impl Reading {
 
     fn read_with(&self, path: &Path, options: &Options) -> Result<Result<Imported, Diagnostics>, Error> {
         if !is_standard_input(path) {
-            return Ok(import::read(path, self.from, options));
+            return Ok(import::read(path, self.files.from, options));
         }
         let bytes = policy_from_standard_input()?;
-        Ok(import::read_bytes(STANDARD_INPUT, &bytes, self.from, options))
+        Ok(import::read_bytes(STANDARD_INPUT, &bytes, self.files.from, options))
     }
 
     /// Reads a program as the table of what it decides, or says what is wrong. Nothing is shown.
@@ -113,7 +72,7 @@ impl Reading {
     /// # Errors
     /// [`Error::NoTable`] for another format, [`Error::Read`] where standard input cannot be read.
     pub(super) fn table(&self, path: &Path) -> Result<Result<raw::Table, Diagnostics>, Error> {
-        if let Some(format) = self.from.filter(|format| *format != Format::Raw) {
+        if let Some(format) = self.files.from.filter(|format| *format != Format::Raw) {
             return Err(Error::NoTable { format });
         }
         if !is_standard_input(path) {
@@ -124,17 +83,7 @@ impl Reading {
     }
 
     fn options(&self) -> Options {
-        Options {
-            arch: self.target,
-            capabilities: self.cap.clone(),
-            kernel: self.kernel,
-            constants: self.constants.clone(),
-            dialect: self.dialect.map(Dialect::from),
-            roots: self.root.clone(),
-            role: self.role.clone(),
-            lossy: self.lossy,
-            kernel_widths: self.kernel_widths,
-        }
+        self.files.options(self.target, self.role.clone())
     }
 }
 
@@ -148,19 +97,6 @@ pub(super) fn one(path: &Path, mut policies: Vec<Policy>) -> Result<Policy, Erro
         return Err(Error::SeveralRoles { path: path.to_owned(), roles });
     }
     policies.pop().ok_or_else(|| Error::Refused { path: path.to_owned() })
-}
-
-/// Reads the name of a format.
-pub(super) fn format_parser() -> impl TypedValueParser<Value = Format> {
-    PossibleValuesParser::new(Format::ALL.map(Format::name))
-        .map(|name| Format::from_name(&name).expect("the parser lets no other name through"))
-}
-
-/// The name of a capability, with `CAP_` before it or not, in any case.
-#[expect(clippy::unnecessary_wraps, reason = "the form of clap's parsers")]
-pub(super) fn capability(text: &str) -> Result<String, String> {
-    let name = text.to_uppercase();
-    Ok(if name.starts_with("CAP_") { name } else { format!("CAP_{name}") })
 }
 
 /// Reads a profile. What is wrong with it is shown.

@@ -24,9 +24,10 @@ pub(super) fn read(path: &Path) -> Result<Recording, Error> {
     Ok(recording)
 }
 
-/// Makes a folder, unless it is there.
+/// Makes a folder, unless it is there, and finds out whether results can be written to it.
 pub(super) fn make(folder: &Path) -> Result<(), Error> {
-    fs::create_dir_all(folder).map_err(|source| Error::MakeFolder { path: folder.to_owned(), source })
+    fs::create_dir_all(folder).map_err(|source| Error::MakeFolder { path: folder.to_owned(), source })?;
+    Ok(output::ensure_writable(&folder.join(RECORDING))?)
 }
 
 /// Writes `NAME.policy` and `NAME.profile` for each group and for all together, and the recording.

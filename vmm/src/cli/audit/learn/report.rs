@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use seccomp_policies::action::Action;
 use seccomp_policies::diff::Extras;
 use seccomp_policies::language::Policy;
-use seccomp_policies::learn::{Calls, Coverage, Recording, Request, Thread, compare, learn};
+use seccomp_policies::learn::{Calls, Coverage, Names, Recording, Request, Thread, compare, learn};
 use seccomp_policies::syscalls::Arch;
 
 use crate::audit::live::Expected;
@@ -55,26 +55,30 @@ pub(super) struct Together {
 impl<'a> Report<'a> {
     /// Learns from a recording. `given`: policies that the user names.
     pub(super) fn new(recording: &'a Recording, given: &'a [Expected], otherwise: Action) -> Self {
+        // Names of files too, so that no group's are another's.
+        let mut names = Names::default();
+        let of_all = names.take(TOGETHER.to_owned());
         let group = |thread: &'a Thread| {
             let of_build = || policies_of().iter().find(|policy| policy.role == thread.name);
             let given =
                 given.iter().find(|expected| expected.is_for(&thread.name)).map(|expected| &expected.policy);
             let present = given.or_else(|| of_build().filter(|_| thread.is_role));
-            let role = identifier(&thread.name);
+            let role = names.take(identifier(&thread.name));
             let calls = &thread.calls;
             let learned = learn(Arch::X86_64, &Request { role: &role, calls, otherwise, present });
             let present = present.map(|policy| Present::new(policy, thread, &learned));
             Group { thread, learned, present }
         };
+        let groups = recording.threads.iter().map(group).collect();
         let is_other =
             !recording.threads.is_empty() && recording.threads.iter().all(|thread| !thread.is_role);
         let together = is_other.then(|| {
             let calls = recording.together();
             let learned =
-                learn(Arch::X86_64, &Request { role: TOGETHER, calls: &calls, otherwise, present: None });
+                learn(Arch::X86_64, &Request { role: &of_all, calls: &calls, otherwise, present: None });
             Together { calls, learned }
         });
-        Self { groups: recording.threads.iter().map(group).collect(), together }
+        Self { groups, together }
     }
 
     /// Whether something was seen that a present policy does not allow.
@@ -107,7 +111,7 @@ impl<'a> Report<'a> {
 }
 
 /// The name of the policy of all threads together.
-pub(super) const TOGETHER: &str = "together";
+const TOGETHER: &str = "together";
 
 impl<'a> Present<'a> {
     fn new(policy: &'a Policy, thread: &Thread, learned: &Policy) -> Self {
