@@ -52,7 +52,7 @@ fn main() {
         contest.run(&mut group);
         group.finish();
         for outcome in contest.results() {
-            table.row(outcome.row(vec![outcome.name.to_owned()], unit));
+            table.row(outcome.row(vec![outcome.name.clone()], unit));
         }
     }
     criterion.final_summary();

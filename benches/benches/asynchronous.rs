@@ -69,7 +69,7 @@ fn add_requests(criterion: &mut Criterion, report: &mut Report, has_rings: bool)
         let mut contest = ways(&disk, access, count, has_rings);
         measure(criterion, name, &mut contest);
         for outcome in contest.results() {
-            table.row(outcome.row(vec![name.to_owned(), outcome.name.to_owned()], NANOSECONDS));
+            table.row(outcome.row(vec![name.to_owned(), outcome.name.clone()], NANOSECONDS));
         }
     }
     report.add(table);
@@ -115,7 +115,7 @@ fn add_neighbours(criterion: &mut Criterion, report: &mut Report, disk: &Disk, h
     measure(criterion, "answer beside a flushing disk", &mut contest);
     let mut table = Table::new(&["a flushing disk on", "an answer", "over nothing", "99 % interval"]);
     for outcome in contest.results() {
-        table.row(outcome.row(vec![outcome.name.to_owned()], NANOSECONDS));
+        table.row(outcome.row(vec![outcome.name.clone()], NANOSECONDS));
     }
     report.add(table);
     let rounds = contest.rounds();

@@ -154,7 +154,7 @@ fn report(programs: &[(&'static str, Program)], contest: &Contest<'_>) -> Report
             let is_cached = cached_calls(program.instructions(), Arch::X86_64).contains(&number);
             [executed.to_string(), if is_cached { "yes" } else { "no" }.to_owned()]
         });
-        table.row(outcome.row(vec![outcome.name.to_owned(), way, cached], NANOSECONDS));
+        table.row(outcome.row(vec![outcome.name.clone(), way, cached], NANOSECONDS));
     }
     let mut report = Report::new("cache_model");
     report.add(table);

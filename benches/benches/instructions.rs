@@ -5,13 +5,13 @@
 use std::hint::black_box;
 use std::time::Instant;
 
+use ringfence::bench::method::statistics::median;
 use ringfence_benches::build_script::BuildScript;
 use ringfence_benches::compilers::{Compiler, Outcome, outcomes};
 use ringfence_benches::libseccomp::{self, Libseccomp};
 use ringfence_benches::or_stop;
 use ringfence_benches::policies::{self, Named};
 use ringfence_benches::report::Report;
-use ringfence_benches::statistics::median;
 use ringfence_benches::table::{MILLISECONDS, Table};
 use seccomp_policies::compile::optimize;
 use seccomp_policies::prove::prove;

@@ -4,12 +4,12 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
+use ringfence::bench::method::statistics::bootstrap_median;
 use ringfence_benches::binary::Binary;
 use ringfence_benches::machine::{self, Machine};
 use ringfence_benches::network::{self, Echo};
 use ringfence_benches::or_stop;
 use ringfence_benches::report::Report;
-use ringfence_benches::statistics::bootstrap_median;
 use ringfence_benches::table::{MILLISECONDS, Table};
 use serde_json::{Value, json};
 

@@ -62,7 +62,7 @@ fn main() {
         contest.run(&mut group);
         group.finish();
         for outcome in contest.results() {
-            table.row(outcome.row(vec![name.to_owned(), outcome.name.to_owned()], NANOSECONDS));
+            table.row(outcome.row(vec![name.to_owned(), outcome.name.clone()], NANOSECONDS));
         }
         rounds = contest.rounds();
     }

@@ -61,7 +61,7 @@ fn nanoseconds_to_first_byte(binary: &Binary, arguments: &[&str]) -> Result<f64,
 fn add_times(report: &mut Report, contest: &Contest<'_>) {
     let mut table = Table::new(&["start to first byte", "median", "over no filter", "99 % interval"]);
     for outcome in contest.results() {
-        table.row(outcome.row(vec![outcome.name.to_owned()], MILLISECONDS));
+        table.row(outcome.row(vec![outcome.name.clone()], MILLISECONDS));
     }
     report.add(table);
     report.add(format_args!("{} rounds, one start of each variant in every round.", contest.rounds()));

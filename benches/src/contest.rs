@@ -1,15 +1,18 @@
-//! Several variants measured in rounds: each round has one block of every variant, in a new random order.
-//!
-//! What the machine does meanwhile (other load, its frequency, temperature) meets all variants of a round alike, so
-//! that differences within rounds show what the totals hide.
+//! Variants side by side, as benchmarks of Criterion: `ringfence::bench::method` says how.
 #![forbid(unsafe_code)]
 
+use std::convert::Infallible;
+use std::fmt::Display;
 use std::time::Duration;
 
 use criterion::measurement::WallTime;
 use criterion::{BenchmarkGroup, BenchmarkId};
+use ringfence::bench::experiment::Prepared;
+use ringfence::bench::method::statistics::{Estimate, bootstrap_median, median, paired_differences};
+use ringfence::bench::method::{self, Timed};
+use ringfence::bench::{self, variant::Part};
 
-use crate::statistics::{Estimate, bootstrap_median, median, paired_differences};
+use crate::or_stop;
 use crate::table::Unit;
 
 /// Seed of the order of blocks and of the bootstrap: the same order in each run, as random as any.
@@ -23,54 +26,68 @@ pub struct Contestant<'a> {
     pub block: Box<dyn FnMut() -> f64 + 'a>,
 }
 
-/// The variants, and what was measured so far.
-pub struct Contest<'a> {
-    contestants: Vec<Contestant<'a>>,
-    calls_per_block: u64,
-    order: Vec<usize>,
-    random: fastrand::Rng,
-    /// Nanoseconds a call, by contestant and round.
-    times: Vec<Vec<f64>>,
+/// The variants, and what was measured so far. `E`: why a block could not be done.
+pub struct Contest<'a, E = Infallible> {
+    names: Vec<String>,
+    calls_per_round: u64,
+    inner: method::Contest<'a, E>,
 }
 
 impl<'a> Contest<'a> {
-    /// `contestants`: the first is the baseline.
+    /// `contestants`: the first is the baseline. Each has one block in a round.
     pub fn new(contestants: Vec<Contestant<'a>>, calls_per_block: u64) -> Self {
-        Self {
-            order: (0..contestants.len()).collect(),
-            times: vec![Vec::new(); contestants.len()],
-            contestants,
-            calls_per_block,
-            random: fastrand::Rng::with_seed(SEED),
-        }
+        let names = contestants.iter().map(|contestant| contestant.name.to_owned()).collect();
+        let one = |mut contestant: Contestant<'a>| {
+            let block = move || Ok(Timed { nanoseconds: (contestant.block)(), migrated: false });
+            method::Contestant { blocks: 1, ..method::Contestant::new(block) }
+        };
+        let inner = method::Contest::new(contestants.into_iter().map(one).collect(), SEED);
+        Self { names, calls_per_round: calls_per_block, inner }
     }
+}
 
+impl Contest<'static, bench::Error> {
+    /// What `ringfence bench` measures, but for the work alone. `calls`: of a variant in a round, about.
+    pub fn of(prepared: Prepared, calls: u64) -> Self {
+        let is_shown = |part: Part| part != Part::Work;
+        let (variants, contestants): (Vec<_>, Vec<_>) = prepared
+            .variants
+            .into_iter()
+            .zip(prepared.contestants)
+            .filter(|(variant, _)| is_shown(variant.part))
+            .unzip();
+        let names = variants.into_iter().map(|variant| variant.name).collect();
+        Self { names, calls_per_round: calls, inner: method::Contest::new(contestants, SEED) }
+    }
+}
+
+impl<E: Display> Contest<'_, E> {
     fn round(&mut self) {
-        self.random.shuffle(&mut self.order);
-        for &index in &self.order {
-            let nanoseconds = (self.contestants[index].block)();
-            self.times[index].push(nanoseconds);
-        }
+        or_stop(self.inner.round());
     }
 
     /// Does as many whole rounds as it takes for this many calls of one contestant; gives the time of exactly so
     /// many of its calls.
     #[expect(clippy::cast_precision_loss, reason = "numbers of calls are far below 2^52")]
     fn measure(&mut self, contestant: usize, calls: u64) -> Duration {
-        let before = self.times[contestant].len();
-        for _ in 0..calls.div_ceil(self.calls_per_block) {
+        let before = self.rounds();
+        for _ in 0..calls.div_ceil(self.calls_per_round) {
             self.round();
         }
-        let new = &self.times[contestant][before..];
-        let nanoseconds_per_call = new.iter().sum::<f64>() / new.len().max(1) as f64;
+        // Of a variant that has not its turn in every round there may be no new figure: then the last one counts.
+        let times = &self.inner.samples.times[contestant];
+        let new: Vec<f64> = times[before..].iter().flatten().copied().collect();
+        let last = || times.iter().rev().flatten().next().copied().unwrap_or_default();
+        let nanoseconds_per_call =
+            if new.is_empty() { last() } else { new.iter().sum::<f64>() / new.len() as f64 };
         Duration::from_secs_f64(nanoseconds_per_call * calls as f64 / 1e9)
     }
 
     /// Makes each contestant a benchmark of Criterion. Whichever it measures, all run; Criterion's own warm-up makes
     /// rounds like any other.
     pub fn run(&mut self, group: &mut BenchmarkGroup<'_, WallTime>) {
-        for contestant in 0..self.contestants.len() {
-            let name = self.contestants[contestant].name;
+        for contestant in 0..self.names.len() {
+            let name = self.names[contestant].clone();
             group.bench_function(BenchmarkId::from_parameter(name), |bencher| {
                 bencher.iter_custom(|calls| self.measure(contestant, calls));
             });
@@ -79,27 +96,30 @@ impl<'a> Contest<'a> {
 
     /// Rounds so far.
     pub fn rounds(&self) -> usize {
-        self.times.first().map_or(0, Vec::len)
+        self.inner.samples.rounds()
     }
 
     /// What each contestant needs in nanoseconds a call, and what it needs more than the first; nothing before the
     /// first round.
     pub fn results(&self) -> Vec<Outcome> {
-        let Some(baseline) = self.times.first() else { return Vec::new() };
-        let result = |(contestant, times): (&Contestant<'_>, &Vec<f64>)| {
+        let all = &self.inner.samples.times;
+        let Some(baseline) = all.first() else { return Vec::new() };
+        let middle = median(&baseline.iter().flatten().copied().collect::<Vec<_>>());
+        let result = |(name, times): (&String, &Vec<Option<f64>>)| {
             let differences = paired_differences(times, baseline);
-            let (time, difference) = (bootstrap_median(times, SEED)?, bootstrap_median(&differences, SEED)?);
-            Some(Outcome { name: contestant.name, time, difference, baseline: median(baseline)? })
+            let times: Vec<f64> = times.iter().flatten().copied().collect();
+            let (time, difference) = (bootstrap_median(&times, SEED)?, bootstrap_median(&differences, SEED)?);
+            Some(Outcome { name: name.clone(), time, difference, baseline: middle? })
         };
-        self.contestants.iter().zip(&self.times).filter_map(result).collect()
+        self.names.iter().zip(all).filter_map(result).collect()
     }
 }
 
 /// What was found about one contestant. Nanoseconds a call.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Outcome {
     /// The contestant.
-    pub name: &'static str,
+    pub name: String,
     /// Its own time.
     pub time: Estimate,
     /// What it needs more than the baseline in the same round.
@@ -123,38 +143,12 @@ impl Outcome {
 
 #[cfg(test)]
 mod tests {
-    use std::cell::{Cell, RefCell};
+    use std::cell::Cell;
 
     use super::*;
 
     fn constant(name: &'static str, nanoseconds: f64) -> Contestant<'static> {
         Contestant { name, block: Box::new(move || nanoseconds) }
-    }
-
-    #[test]
-    fn every_round_has_one_block_of_each_in_an_order_that_changes() {
-        let log = RefCell::new(Vec::new());
-        let note = |name, mark: u8| Contestant {
-            name,
-            block: Box::new({
-                let log = &log;
-                move || {
-                    log.borrow_mut().push(mark);
-                    1.0
-                }
-            }),
-        };
-        let mut contest = Contest::new(vec![note("a", 0), note("b", 1), note("c", 2)], 1);
-        contest.measure(0, 30);
-        let log = log.borrow();
-        let rounds: Vec<_> = log.chunks(3).collect();
-        assert_eq!(rounds.len(), 30);
-        for round in &rounds {
-            let mut sorted = round.to_vec();
-            sorted.sort_unstable();
-            assert_eq!(sorted, [0, 1, 2]);
-        }
-        assert!(rounds.iter().any(|round| round != &rounds[0]));
     }
 
     #[test]
@@ -188,8 +182,8 @@ mod tests {
         let mut contest = Contest::new(vec![drifting("base", 0.0), drifting("slower", 50.0)], 1);
         contest.measure(0, 2000);
         let results = contest.results();
-        let (base, slower) = (results[0], results[1]);
-        assert_eq!((base.name, base.difference.median), ("base", 0.0));
+        let (base, slower) = (&results[0], &results[1]);
+        assert_eq!((base.name.as_str(), base.difference.median), ("base", 0.0));
         assert!((slower.difference.median - 50.0).abs() < 0.1, "{slower:?}");
         assert!(slower.time.high - slower.time.low > 1.0, "the drift shows in the times themselves");
     }

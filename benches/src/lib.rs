@@ -1,30 +1,22 @@
-//! What the benchmarks share: blocks of calls in interleaved order, their paired differences, and what is
-//! measured: a vCPU or io thread under a filter, the start of the monitor, the programs of several compilers, and what ways a
-//! disk's requests could go.
+//! What the benchmarks share: variants side by side as Criterion's benchmarks, the start of the monitor, the programs of several
+//! compilers, and what ways a disk's requests could go. How confinement is measured is `ringfence::bench`.
 
 pub mod binary;
 pub mod build_script;
 pub mod client;
 pub mod compilers;
 pub mod contest;
-pub mod exchange;
-pub mod host;
-pub mod io;
 pub mod libseccomp;
 pub mod machine;
 pub mod neighbour;
 pub mod network;
-pub mod peer;
 pub mod policies;
 pub mod process;
 pub mod qemu;
 pub mod report;
 pub mod requests;
 pub mod ring;
-pub mod statistics;
 pub mod table;
-pub mod variant;
-pub mod vcpu;
 
 use std::fmt::Display;
 

@@ -3,7 +3,7 @@
 
 use std::fmt::{self, Display, Formatter};
 
-use crate::host;
+use ringfence::bench::environment::Environment;
 
 /// The findings of one benchmark, printed whole after everything that Criterion says.
 #[derive(Clone, Debug)]
@@ -15,7 +15,7 @@ pub struct Report {
 impl Report {
     /// A report that says so far where it was made. `benchmark`: its name as Cargo knows it.
     pub fn new(benchmark: &'static str) -> Self {
-        Self { benchmark, paragraphs: vec![format!("{}.", host::describe())] }
+        Self { benchmark, paragraphs: vec![format!("{}.", Environment::here().line())] }
     }
 
     /// Adds a paragraph or a table.

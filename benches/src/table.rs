@@ -3,7 +3,7 @@
 
 use std::fmt::{self, Display, Formatter};
 
-use crate::statistics::Estimate;
+use ringfence::bench::method::statistics::Estimate;
 
 /// A unit of time that nanoseconds are shown in.
 #[derive(Clone, Copy, Debug)]

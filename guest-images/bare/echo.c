@@ -7,9 +7,6 @@
  */
 #include "bare.h"
 
-#define SERIAL_IRQ 4
-#define IER_RECEIVED 0x01
-#define MCR_INTERRUPTS 0x0b     /* DTR, RTS, and OUT2: the gate of the IRQ line */
 #define LINE_BYTES 1024
 
 static char line[LINE_BYTES];

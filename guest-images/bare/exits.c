@@ -4,10 +4,16 @@
  *
  *   N        port exits (1000)
  *   mmio=N   reads of unmapped memory instead
+ *   kick=N   writes to another port, which a monitor may have KVM answer by an
+ *            ioeventfd, and after each ten of these a port exit
+ *   line=N   N port exits for each line of input, asleep in between; `q` ends it
  */
 #include "bare.h"
 
 #define PORT 0x80 /* the POST card's: no device here */
+
+#define KICK_PORT 0x81
+#define KICKS_PER_EXIT 10
 
 static void port_exits(uint64_t count)
 {
@@ -22,14 +28,61 @@ static void mmio_exits(uint64_t count)
                 (void)*nothing;
 }
 
+static void kicks(uint64_t count)
+{
+        for (uint64_t i = 0; i < count; i++) {
+                outb(KICK_PORT, (uint8_t)i);
+                if (i % KICKS_PER_EXIT == 0)
+                        outb(PORT, (uint8_t)i);
+        }
+}
+
+static void on_serial(struct trap *trap)
+{
+        (void)trap;
+        inb(UART_IIR);
+        pic_done();
+}
+
+/* Takes what the port has; false after a `q`. */
+static bool take_all(uint64_t count)
+{
+        while (inb(UART_LSR) & LSR_DATA_READY) {
+                char byte = (char)inb(UART_DATA);
+                if (byte == 'q')
+                        return false;
+                if (byte == '\n') {
+                        port_exits(count);
+                        print("left\n");
+                }
+        }
+        return true;
+}
+
+static void exits_by_line(uint64_t count)
+{
+        on_trap(IRQ_BASE + SERIAL_IRQ, on_serial);
+        pic_open(1 << SERIAL_IRQ);
+        outb(UART_MCR, MCR_INTERRUPTS);
+        outb(UART_IER, IER_RECEIVED);
+        while (take_all(count))
+                wait_for_interrupt();
+}
+
 void guest(void)
 {
+        uint64_t line = argument_value("line=", 0);
         uint64_t mmio = argument_value("mmio=", 0);
-        uint64_t count = mmio ? mmio : argument_number(1000);
-        const char *kind = mmio ? "MMIO" : "port";
+        uint64_t kick = argument_value("kick=", 0);
+        uint64_t count = line ? line : kick ? kick : mmio ? mmio : argument_number(1000);
+        const char *kind = kick ? "ioeventfd" : mmio ? "MMIO" : "port";
 
         print("exits: begin, %u %s exits\n", count, kind);
-        if (mmio)
+        if (line)
+                exits_by_line(count);
+        else if (kick)
+                kicks(count);
+        else if (mmio)
                 mmio_exits(count);
         else
                 port_exits(count);

@@ -8,9 +8,7 @@
 #define TICKS 5
 #define TICKS_PER_SECOND 200
 #define TIMER_IRQ 0
-#define SERIAL_IRQ 4
 #define IER_THR_EMPTY 0x02
-#define MCR_INTERRUPTS 0x0b     /* DTR, RTS, and OUT2: the gate of the IRQ line */
 #define PAGE_BYTES 4096
 #define FOUR_GIB 0x100000000
 

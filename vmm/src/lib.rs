@@ -5,6 +5,7 @@
 
 pub mod api;
 pub mod audit;
+pub mod bench;
 pub mod cli;
 pub mod confine;
 pub mod devices;

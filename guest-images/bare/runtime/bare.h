@@ -61,6 +61,9 @@ enum uart {
         UART_FIFO_BYTES = 16,
         LSR_DATA_READY = 0x01,
         LSR_THR_EMPTY = 0x20,
+        IER_RECEIVED = 0x01,
+        MCR_INTERRUPTS = 0x0b, /* DTR, RTS, and OUT2: the gate of the IRQ line */
+        SERIAL_IRQ = 4,
 };
 
 /* Writes bytes, a FIFO's worth at a time, each time the transmitter is empty. */

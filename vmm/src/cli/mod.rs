@@ -10,6 +10,7 @@ use clap::{Parser, Subcommand};
 
 pub mod api;
 pub mod audit;
+pub mod bench;
 pub mod conduct;
 mod deferred;
 pub mod doctor;
@@ -52,6 +53,8 @@ enum Command {
     Policy(Deferred<policy::Args>),
     /// Look at what threads may ask of the kernel, in ringfence and in any process
     Audit(Deferred<audit::Args>),
+    /// Measure what confinement costs on this machine
+    Bench(Deferred<bench::Args>),
     /// List the embedded guests, build a Linux guest
     Guest(Deferred<guest::Args>),
     /// Say what this host offers and lacks
@@ -78,6 +81,9 @@ pub enum Error {
     /// `audit`
     #[error(transparent)]
     Audit(#[from] audit::Error),
+    /// `bench`
+    #[error(transparent)]
+    Bench(#[from] bench::Error),
     /// `guest`
     #[error(transparent)]
     Guest(#[from] guest::Error),
@@ -134,6 +140,7 @@ pub fn execute(cli: Cli) -> Result<Outcome, Error> {
         Some(Command::Firecracker(args)) => Ok(firecracker::run(&args)?),
         Some(Command::Policy(Deferred(args))) => Ok(policy::run(&args)?),
         Some(Command::Audit(Deferred(args))) => Ok(audit::run(&args)?),
+        Some(Command::Bench(Deferred(args))) => Ok(bench::run(&args)?),
         Some(Command::Guest(Deferred(args))) => Ok(guest::run(&args)?),
         Some(Command::Doctor(Deferred(args))) => Ok(doctor::run(&args)?),
     }

@@ -1,6 +1,6 @@
 //! How policy files of other programs are read: options of every command that takes a policy of any format.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use seccomp_policies::import::{Dialect, Format, KernelVersion, Options};
@@ -69,6 +69,32 @@ impl Reading {
             lossy: self.lossy,
             kernel_widths: self.kernel_widths,
         }
+    }
+}
+
+/// A policy's file as the command line gives it with a name before it: `[NAME=]FILE[:ROLE]`
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Named {
+    /// What stands before it.
+    pub(super) name: Option<String>,
+    /// The file.
+    pub(super) path: PathBuf,
+    /// Of a file with several threads, the one that is meant.
+    pub(super) role: Option<String>,
+}
+
+impl Named {
+    /// Takes the text apart. A file that is there by the whole of a part is that file.
+    pub(super) fn of(text: &str) -> Self {
+        let (name, file) = match text.split_once('=') {
+            Some((name, file)) if !Path::new(text).exists() => (Some(name.to_owned()), file),
+            _ => (None, text),
+        };
+        let (path, role) = match file.rsplit_once(':') {
+            Some((path, role)) if !Path::new(file).exists() => (PathBuf::from(path), Some(role.to_owned())),
+            _ => (PathBuf::from(file), None),
+        };
+        Self { name, path, role }
     }
 }
 

@@ -8,7 +8,7 @@ use seccomp_policies::call::Call;
 
 /// A refused call whose thread the kernel holds until it is answered.
 #[derive(Debug)]
-pub(super) struct Notice {
+pub(crate) struct Notice {
     /// The kernel's name for it.
     id: u64,
     /// The thread that made the call.
@@ -19,7 +19,7 @@ pub(super) struct Notice {
 
 /// The listener's descriptor.
 #[derive(Debug)]
-pub(super) struct Listener(OwnedFd);
+pub(crate) struct Listener(OwnedFd);
 
 impl AsFd for Listener {
     fn as_fd(&self) -> BorrowedFd<'_> {
@@ -29,12 +29,12 @@ impl AsFd for Listener {
 
 impl Listener {
     /// `descriptor` must be a listener, or every call on it fails.
-    pub(super) const fn new(descriptor: OwnedFd) -> Self {
+    pub(crate) const fn new(descriptor: OwnedFd) -> Self {
         Self(descriptor)
     }
 
     /// The next refused call; `None` if its thread has ended or was interrupted meanwhile.
-    pub(super) fn receive(&self) -> io::Result<Option<Notice>> {
+    pub(crate) fn receive(&self) -> io::Result<Option<Notice>> {
         let mut notice = MaybeUninit::<libc::seccomp_notif>::zeroed();
         // SAFETY: the kernel writes a structure of this size, which the request carries, and wants it zeroed.
         let outcome =
@@ -61,7 +61,7 @@ impl Listener {
     }
 
     /// Has the kernel carry out the call after all.
-    pub(super) fn carry_out(&self, notice: &Notice) -> io::Result<()> {
+    pub(crate) fn carry_out(&self, notice: &Notice) -> io::Result<()> {
         let flags = u32::try_from(libc::SECCOMP_USER_NOTIF_FLAG_CONTINUE).expect("it is 1");
         self.answer(&libc::seccomp_notif_resp { id: notice.id, val: 0, error: 0, flags })
     }

@@ -20,6 +20,7 @@ use seccomp_policies::language::Policy;
 
 use crate::report::Violation;
 
+pub(crate) use listener::Listener;
 pub use program::{Missing, Program};
 pub(crate) use signals::Signals;
 

@@ -16,7 +16,7 @@ use seccomp_policies::language::{self, Policy};
 use seccomp_policies::learn::Mismatch;
 use seccomp_policies::syscalls::Arch;
 
-use super::reading::Reading;
+use super::reading::{Named, Reading};
 use super::{Outcome, output};
 use crate::audit;
 use crate::audit::live::Expected;
@@ -190,14 +190,7 @@ fn expected(texts: &[String], reading: &Reading) -> Result<Vec<Expected>, Error>
 }
 
 fn expected_by(text: &str, reading: &Reading) -> Result<Expected, Error> {
-    let (threads, file) = match text.split_once('=') {
-        Some((threads, file)) if !Path::new(text).exists() => (Some(threads.to_owned()), file),
-        _ => (None, text),
-    };
-    let (path, role) = match file.rsplit_once(':') {
-        Some((path, role)) if !Path::new(file).exists() => (PathBuf::from(path), Some(role.to_owned())),
-        _ => (PathBuf::from(file), None),
-    };
+    let Named { name: threads, path, role } = Named::of(text);
     let mut policies = read(&path, role, reading)?;
     if policies.len() > 1 {
         let roles = policies.into_iter().map(|policy| policy.role).collect();

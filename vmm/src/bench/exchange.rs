@@ -4,12 +4,13 @@
 #![forbid(unsafe_code)]
 
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+
+use super::method::Timed;
 
 #[derive(Debug)]
 enum Desk<O, E> {
     Order(O),
-    Done(Result<Duration, E>),
+    Done(Result<Timed, E>),
     /// Nothing to do, or taken by the thread.
     Empty,
 }
@@ -28,11 +29,11 @@ impl<O, E> Exchange<O, E> {
         Self { desk: Mutex::new(Desk::Empty), changed: Condvar::new() }
     }
 
-    /// Has the thread carry out an order; gives the time that it found.
+    /// Has the thread carry out an order; gives what it took.
     ///
     /// # Errors
     /// The thread's error; it is of no further use then.
-    pub fn measure(&self, order: O) -> Result<Duration, E> {
+    pub fn measure(&self, order: O) -> Result<Timed, E> {
         let mut desk = self.lock();
         // A thread that failed has left its error, in place of which no order may lie.
         if !matches!(*desk, Desk::Done(Err(_))) {
@@ -47,7 +48,7 @@ impl<O, E> Exchange<O, E> {
     }
 
     /// The thread's side: carries out one order after the other, for ever.
-    pub fn serve(&self, mut carry_out: impl FnMut(O) -> Result<Duration, E>) -> ! {
+    pub fn serve(&self, mut carry_out: impl FnMut(O) -> Result<Timed, E>) -> ! {
         loop {
             let order = self.take(|desk| match desk {
                 Desk::Order(order) => Ok(order),
@@ -58,7 +59,7 @@ impl<O, E> Exchange<O, E> {
     }
 
     /// Leaves a result without an order: what kept the thread from taking any.
-    pub fn put(&self, result: Result<Duration, E>) {
+    pub fn put(&self, result: Result<Timed, E>) {
         *self.lock() = Desk::Done(result);
         self.changed.notify_all();
     }

@@ -1,0 +1,174 @@
+//! What holding a vCPU's thread costs on its way out of the guest and back.
+
+pub mod guest;
+pub mod hold;
+mod supervisor;
+pub mod thread;
+pub mod tracer;
+
+use std::rc::Rc;
+use std::time::Duration;
+
+use self::guest::{Guest, Way};
+use self::hold::Company;
+use self::thread::{Block, Kind};
+use self::tracer::Tracer;
+use super::Error;
+use super::event::Events;
+use super::experiment::{Prepared, Work};
+use super::method::{BLOCKS, Contestant};
+use super::thread::Measured;
+use super::variant::{self, Other, Part, Variant};
+use crate::role::policies::vcpu;
+
+/// A block of calls, and how many there are in it.
+struct Path {
+    way: Way,
+    kind: Kind,
+    /// So many that a block takes some hundred microseconds: short beside what disturbs it.
+    calls: u32,
+    /// Where each call is told to somebody.
+    slow_calls: u32,
+}
+
+/// The event is opened and closed for each of its blocks, which takes as long as a hundred blocks.
+const EVENT_EVERY: usize = 16;
+
+/// What takes microseconds more is seen soon enough.
+const SLOW_EVERY: usize = 4;
+
+/// What the kernel logs it writes later, on whatever processor, and so disturbs others.
+const LOG_EVERY: usize = 16;
+
+const PATHS: [(&str, Path); 5] = [
+    ("exit/refused", Path { way: Way::Port, kind: Kind::Refused, calls: 250, slow_calls: 8 }),
+    ("exit/cold", Path { way: Way::Port, kind: Kind::RefusedCold, calls: 4, slow_calls: 2 }),
+    ("exit/port", Path { way: Way::Port, kind: Kind::Exit, calls: 8, slow_calls: 2 }),
+    ("exit/mmio", Path { way: Way::Mmio, kind: Kind::Exit, calls: 8, slow_calls: 2 }),
+    ("exit/ioeventfd", Path { way: Way::Kick, kind: Kind::Exit, calls: 8, slow_calls: 2 }),
+];
+
+/// What the planted work takes: about as much as a filter.
+const PLANTED: Duration = Duration::from_nanos(40);
+
+/// So many threads are traced in a process, each by a process of its own.
+pub const TRACERS: usize = 3;
+
+/// Threads under every variant, for each way of a guest to leave.
+pub struct ExitPath {
+    others: Vec<Other>,
+    tracers: Vec<Tracer>,
+    processors: Vec<usize>,
+    event: Result<Rc<Events>, Error>,
+    /// What of `others` could not be measured.
+    left_out: Vec<String>,
+    threads: Vec<(Way, Rc<Threads>)>,
+}
+
+/// A variant with its threads, which take turns: where one thread's stack lies is chance.
+struct Threads(Vec<(Variant, Company, Vec<Measured<Block>>)>);
+
+/// So many threads for each variant that has nobody in its company.
+const ALIKE: usize = 3;
+
+impl ExitPath {
+    /// `tracers`: [`TRACERS`] of them, or none where there is no tracing. `processors`: where who is in company may run.
+    ///
+    /// # Errors
+    /// [`Error::Check`]
+    pub fn new(others: Vec<Other>, tracers: Vec<Tracer>, processors: Vec<usize>) -> Result<Self, Error> {
+        thread::be_ready();
+        let event = Events::of(&variant::policy(&vcpu::POLICY)?.policy, &["ioctl"]).map(Rc::new);
+        Ok(Self { others, tracers, processors, event, left_out: Vec::new(), threads: Vec::new() })
+    }
+
+    /// Makes ready for one of the experiments.
+    ///
+    /// # Errors
+    /// See [`Error`].
+    pub fn prepare(&mut self, name: &str, work: Work) -> Result<Prepared, Error> {
+        let (_, path) = PATHS.iter().find(|(own, _)| *own == name).ok_or(Error::Unknown)?;
+        let threads = self.threads(path.way)?;
+        let mut notes: Vec<String> =
+            self.left_out.iter().map(|name| format!("{name} allows no KVM_RUN, and is left out")).collect();
+        if let Err(error) = &self.event {
+            notes.push(format!("no event filter could be opened: {error}"));
+        }
+        let (mut variants, mut contestants) = (Vec::new(), Vec::new());
+        for (index, (variant, company, _)) in threads.0.iter().enumerate() {
+            if *company == Company::Event && self.event.is_err() {
+                continue;
+            }
+            let event = self.event.as_ref().ok().cloned();
+            variants.push(variant.clone());
+            contestants.push(contestant(threads.clone(), index, path, work, event));
+        }
+        Ok(Prepared { variants, contestants, notes })
+    }
+
+    fn threads(&mut self, way: Way) -> Result<Rc<Threads>, Error> {
+        if let Some((_, threads)) = self.threads.iter().find(|(own, _)| *own == way) {
+            return Ok(threads.clone());
+        }
+        let guest = Guest::new(way)?;
+        let (ways, left_out) = hold::all(&self.others, &self.processors)?;
+        self.left_out = left_out;
+        let mut threads = Vec::new();
+        for hold::Way { variant, held, company } in ways {
+            let tracer = if company == Company::Tracer { self.tracers.pop() } else { None };
+            if company == Company::Tracer && tracer.is_none() {
+                continue;
+            }
+            let count = if company == Company::Nobody { ALIKE } else { 1 };
+            let alike: Vec<_> =
+                (0..count).map(|_| thread::start(guest, held.clone())).collect::<Result<_, _>>()?;
+            if let Some(tracer) = tracer {
+                tracer.trace(alike[0].tid())?;
+            }
+            threads.push((variant, company, alike));
+        }
+        let threads = Rc::new(Threads(threads));
+        self.threads.push((way, threads.clone()));
+        Ok(threads)
+    }
+}
+
+fn contestant(
+    threads: Rc<Threads>,
+    index: usize,
+    path: &Path,
+    work: Work,
+    event: Option<Rc<Events>>,
+) -> Contestant<'static, Error> {
+    let (variant, company, alike) = &threads.0[index];
+    let (company, tid) = (*company, alike[0].tid());
+    let is_slow = matches!(company, Company::Supervisor | Company::Tracer | Company::Log);
+    let block = Block {
+        kind: path.kind,
+        calls: if is_slow { path.slow_calls } else { path.calls },
+        work: match variant.part {
+            Part::Planted | Part::Work => work.steps(PLANTED) * path.kind.ways_out(path.way),
+            _ => 0,
+        },
+        without_call: variant.part == Part::Work,
+    };
+    let mut turn = 0;
+    let mut order = move || {
+        let alike = &threads.0[index].2;
+        turn = (turn + 1) % alike.len();
+        alike[turn].order(block)
+    };
+    let Some(event) = event.filter(|_| company == Company::Event) else {
+        let every = match company {
+            Company::Supervisor | Company::Tracer => SLOW_EVERY,
+            Company::Log => LOG_EVERY,
+            Company::Nobody | Company::Event => 1,
+        };
+        return Contestant { every, ..Contestant::new(order) };
+    };
+    let watched = move || {
+        let _watched = event.watch(tid)?;
+        (1..BLOCKS).try_fold(order()?, |quickest, _| Ok(quickest.quicker(order()?)))
+    };
+    Contestant { every: EVENT_EVERY, blocks: 1, ..Contestant::new(watched) }
+}

@@ -1,0 +1,208 @@
+//! Whole runs of this program, with and without confinement.
+#![forbid(unsafe_code)]
+
+use std::env;
+use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
+use std::path::Path;
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use super::Error;
+use super::experiment::{Prepared, Work};
+use super::method::{Contestant, Timed, clock};
+use super::variant::{Part, Variant};
+
+/// Exits of a block of a run that is there to check what the exit path says.
+pub const EXITS: u32 = 200;
+
+/// What is timed of a run.
+#[derive(Clone, Copy, Debug)]
+enum Span {
+    /// From before the process is made until the guest's first byte is here.
+    Start,
+    /// From before the process is made until it has ended.
+    Whole,
+    /// From a line of input to the guest's answer, before which it leaves [`EXITS`] times; one of these. One run for each variant, which
+    /// sleeps meanwhile.
+    Exits,
+}
+
+/// A run.
+struct Runs {
+    name: &'static str,
+    arguments: &'static [&'static str],
+    span: Span,
+    planted: Duration,
+    /// Blocks of a variant in a round.
+    blocks: usize,
+}
+
+const RUNS: [Runs; 4] = [
+    Runs {
+        name: "run/start",
+        arguments: &["hello"],
+        span: Span::Start,
+        planted: Duration::from_micros(500),
+        blocks: 2,
+    },
+    Runs {
+        name: "run/exits",
+        arguments: &["exits", "--cmdline", "line=200"],
+        span: Span::Exits,
+        planted: Duration::from_micros(20),
+        blocks: 6,
+    },
+    Runs {
+        name: "run/compute",
+        arguments: &["compute", "--cmdline", "1"],
+        span: Span::Whole,
+        planted: Duration::from_millis(3),
+        blocks: 3,
+    },
+    Runs {
+        name: "run/tour",
+        arguments: &["tour"],
+        span: Span::Whole,
+        planted: Duration::from_millis(100),
+        blocks: 1,
+    },
+];
+
+/// Makes ready for one of the experiments.
+///
+/// # Errors
+/// See [`Error`].
+pub fn prepare(name: &str, work: Work) -> Result<Prepared, Error> {
+    let runs = RUNS.iter().find(|runs| runs.name == name).ok_or(Error::Unknown)?;
+    let program = env::current_exe().map_err(Error::Run)?;
+    let mut kinds = vec![
+        ("no filter", Part::Baseline, "none"),
+        ("no filter, again", Part::Control, "none"),
+        ("no filter, with work", Part::Planted, "none"),
+        ("that work alone", Part::Work, "none"),
+        ("bitmask tier", Part::Subject, "bitmask"),
+        ("filter tier", Part::Subject, "filter"),
+    ];
+    // What takes seconds is measured with the filters alone.
+    kinds.retain(|(_, _, tier)| runs.blocks > 1 || *tier != "bitmask");
+    let contestants = kinds.iter().map(|(_, part, tier)| {
+        let (part, tier) = (*part, *tier);
+        let steps = if matches!(part, Part::Planted | Part::Work) { work.steps(runs.planted) } else { 0 };
+        let mut measured = runs.measured(&program, tier, part == Part::Work)?;
+        let block = move || {
+            let start = Instant::now();
+            if steps > 0 {
+                std::hint::black_box(clock::work(steps, 1));
+            }
+            let worked = start.elapsed();
+            Ok(Timed::of(worked + measured()?, runs.calls(), false))
+        };
+        Ok(Contestant { blocks: runs.blocks, ..Contestant::new(block) })
+    });
+    Ok(Prepared {
+        variants: kinds.iter().map(|(name, part, _)| Variant::new(*name, *part)).collect(),
+        contestants: contestants.collect::<Result<_, Error>>()?,
+        notes: Vec::new(),
+    })
+}
+
+/// Does it once, and says how long it took.
+type Measured = Box<dyn FnMut() -> Result<Duration, Error>>;
+
+impl Runs {
+    fn calls(&self) -> u32 {
+        if matches!(self.span, Span::Exits) { EXITS } else { 1 }
+    }
+
+    fn measured(
+        &'static self,
+        program: &Path,
+        tier: &'static str,
+        without_run: bool,
+    ) -> Result<Measured, Error> {
+        if without_run {
+            return Ok(Box::new(|| Ok(Duration::ZERO)));
+        }
+        let program = program.to_owned();
+        let span = self.span;
+        if let Span::Exits = span {
+            let mut running = self.start(&program, tier)?;
+            running.read_line_with("begin")?;
+            return Ok(Box::new(move || {
+                let start = Instant::now();
+                running.write_line()?;
+                running.read_line_with("left")?;
+                Ok(start.elapsed())
+            }));
+        }
+        Ok(Box::new(move || {
+            let start = Instant::now();
+            let mut running = self.start(&program, tier)?;
+            if let Span::Start = span {
+                running.read_byte()?;
+                return Ok(start.elapsed());
+            }
+            running.finish()?;
+            Ok(start.elapsed())
+        }))
+    }
+
+    fn start(&self, program: &Path, tier: &str) -> Result<Running, Error> {
+        let mut command = Command::new(program);
+        command.arg("run").args(self.arguments).args(["--tier", tier]);
+        Running::start(&mut command)
+    }
+}
+
+/// A process whose output is read. It is ended when this is dropped.
+struct Running {
+    child: Child,
+    input: ChildStdin,
+    output: BufReader<ChildStdout>,
+}
+
+impl Running {
+    fn start(command: &mut Command) -> Result<Self, Error> {
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
+        let mut child = command.spawn().map_err(Error::Run)?;
+        let (input, output) = (child.stdin.take(), child.stdout.take());
+        let (Some(input), Some(output)) = (input, output) else {
+            return Err(Error::Run(io::ErrorKind::BrokenPipe.into()));
+        };
+        Ok(Self { child, input, output: BufReader::new(output) })
+    }
+
+    fn write_line(&mut self) -> Result<(), Error> {
+        self.input.write_all(b"\n").map_err(Error::Run)
+    }
+
+    fn read_byte(&mut self) -> Result<(), Error> {
+        self.output.read_exact(&mut [0]).map_err(Error::Run)
+    }
+
+    fn read_line_with(&mut self, word: &str) -> Result<(), Error> {
+        let mut line = String::new();
+        while self.output.read_line(&mut line).map_err(Error::Run)? > 0 {
+            if line.contains(word) {
+                return Ok(());
+            }
+            line.clear();
+        }
+        Err(Error::Run(io::Error::other(format!("the guest did not say `{word}`"))))
+    }
+
+    /// Lets it come to its own end.
+    fn finish(mut self) -> Result<(), Error> {
+        io::copy(&mut self.output, &mut io::sink()).map_err(Error::Run)?;
+        let status = self.child.wait().map_err(Error::Run)?;
+        if status.success() { Ok(()) } else { Err(Error::Run(io::Error::other(format!("{status}")))) }
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // It may have ended by itself, and been waited for.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}

@@ -1,0 +1,254 @@
+//! Findings in words and numbers, before they are laid out: what the text, the page and the document have in common.
+
+use crate::bench::calls::history;
+use crate::bench::exit_path::hold;
+use crate::bench::experiment;
+use crate::bench::findings::{Findings, Pair, Row, Table, Verdict};
+use crate::bench::method::statistics::Estimate;
+use crate::bench::variant::Part;
+
+/// A table.
+pub(super) struct Shown<'a> {
+    pub(super) table: &'a Table,
+    /// What heads its columns.
+    pub(super) header: Vec<String>,
+    /// Its rows, each as long as the header: a name, and figures.
+    pub(super) rows: Vec<Vec<String>>,
+    /// What is to be said beneath it.
+    pub(super) lines: Vec<String>,
+}
+
+impl<'a> Shown<'a> {
+    pub(super) fn of(table: &'a Table) -> Self {
+        let columns = Columns::of(table);
+        let baseline = table.baseline().map_or_else(String::new, |row| row.name.clone());
+        let mut header = vec![table.title.clone()];
+        header.extend(columns.executed.then(|| "executed".to_owned()));
+        header.extend(["a call".to_owned(), format!("over {baseline}"), "99 % interval".to_owned()]);
+        header.extend(columns.share.then(|| "share".to_owned()));
+        header.extend(columns.says.then(|| "what it can say".to_owned()));
+        let rows = table.rows.iter().map(|row| of_row(row, columns)).collect();
+        let mut lines: Vec<String> = table.pairs.iter().map(of_pair).collect();
+        if !table.is_sound() {
+            lines.push(format!("Withheld: {}.", why_withheld(table)));
+        }
+        lines.extend(table.notes.iter().map(|note| format!("{note}.")));
+        lines.push(amount(table));
+        Self { table, header, rows, lines }
+    }
+}
+
+fn amount(table: &Table) -> String {
+    let far: usize = table.rows.iter().map(|row| row.far_out).sum();
+    let blocks: usize = table.rows.iter().map(|row| row.blocks).sum();
+    let moved = match table.migrated {
+        0.0 => String::new(),
+        share => format!("; {} of the blocks moved to another processor", percent(share)),
+    };
+    format!("{}: {} rounds; {far} of {blocks} figures lie far out{moved}.", table.name, table.rounds)
+}
+
+/// The columns that a table has something for.
+#[derive(Clone, Copy)]
+struct Columns {
+    executed: bool,
+    /// A share of nothing is none.
+    share: bool,
+    /// What each way of confining can say.
+    says: bool,
+}
+
+impl Columns {
+    fn of(table: &Table) -> Self {
+        Self {
+            executed: table.rows.iter().any(|row| row.executed.is_some()),
+            share: table.has_share(),
+            says: table.name == history::NAME,
+        }
+    }
+}
+
+fn of_row(row: &Row, columns: Columns) -> Vec<String> {
+    let (difference, interval) = match (&row.difference, row.part) {
+        (_, Part::Baseline) => (String::new(), String::new()),
+        (None, _) => ("withheld".to_owned(), String::new()),
+        (Some(difference), _) => (signed(difference.median), interval(difference)),
+    };
+    let mut cells = vec![row.name.clone()];
+    if columns.executed {
+        cells.push(row.executed.map_or_else(String::new, executed));
+    }
+    cells.extend([nanoseconds(row.time.median), difference, interval]);
+    if columns.share {
+        cells.push(row.share.as_ref().map_or_else(String::new, |share| percent(share.median)));
+    }
+    if columns.says {
+        cells.push(history::can_say(&row.name).to_owned());
+    }
+    cells
+}
+
+fn of_pair(Pair { one, other, difference, ratio }: &Pair) -> String {
+    format!(
+        "{one} over {other}: {} ({}), {:.2} of its cost ({:.2} to {:.2})",
+        signed(difference.median),
+        interval(difference),
+        ratio.median,
+        ratio.low,
+        ratio.high
+    )
+}
+
+/// What it comes to.
+pub(super) fn sentence(findings: &Findings) -> String {
+    let exits =
+        [("exit/port", "a port exit"), ("exit/mmio", "an MMIO exit"), ("exit/refused", "a refused KVM_RUN")];
+    let mut withheld = None;
+    for (name, call) in exits {
+        let Some(table) = findings.table(name) else { continue };
+        let Some(row) = table.row(hold::FILTER) else { continue };
+        match (&row.difference, &row.share) {
+            (Some(difference), Some(_)) if difference.holds_zero() => {
+                return format!(
+                    "Filtering costs less than can be seen here: at most {} of {call}.",
+                    nanoseconds(difference.high)
+                );
+            }
+            (Some(difference), Some(share)) => {
+                return format!(
+                    "Filtering costs {} \u{b1} {} per exit here, {} of {call}.",
+                    nanoseconds(difference.median),
+                    nanoseconds(difference.half_width()),
+                    percent(share.median)
+                );
+            }
+            _ => withheld = withheld.or(Some(table)),
+        }
+    }
+    match withheld {
+        Some(table) => format!("What filtering costs cannot be said here: {}.", why_withheld(table)),
+        None => "What filtering costs an exit was not measured.".to_owned(),
+    }
+}
+
+/// Exits of a second, for which it is said what a guest loses.
+const EXITS_A_SECOND: [f64; 3] = [1e3, 1e4, 1e5];
+
+/// What a guest loses that leaves so often: computed from the exit path, and held against a run that does it.
+pub(super) fn loss(findings: &Findings) -> Option<String> {
+    let cost = |table: &str| findings.table(table)?.row(hold::FILTER)?.difference;
+    let exit = cost("exit/port")?;
+    let shares = EXITS_A_SECOND.map(|exits| percent(exit.median / 1e9 * exits));
+    let [thousand, ten, hundred] = shares;
+    let computed = format!(
+        "A guest that leaves 1 000 times a second loses {thousand} of its time by filtering, 10 000 times {ten}, 100 000 times \
+         {hundred}"
+    );
+    let Some(run) = cost("run/exits") else { return Some(format!("{computed}.")) };
+    let agrees = run.low <= exit.high && exit.low <= run.high;
+    let checked = if agrees { "which agrees" } else { "which is something else" };
+    Some(format!(
+        "{computed}. A whole run says {} ({}) for each exit, {checked}.",
+        signed(run.median),
+        interval(&run)
+    ))
+}
+
+/// Why a table's differences are not shown.
+fn why_withheld(table: &Table) -> String {
+    match &table.verdict {
+        Verdict::Sound => "nothing is".to_owned(),
+        Verdict::ControlDiffers => {
+            let control = table.rows.iter().find(|row| row.part == Part::Control);
+            let difference = control.and_then(|row| row.difference);
+            let by = difference.map_or_else(String::new, |found| {
+                format!(" by {} ({})", signed(found.median), interval(&found))
+            });
+            format!("of two that are alike one took longer{by}; try again when the machine does less")
+        }
+        Verdict::PlantedMissed { expected, found } if found.holds_zero() => format!(
+            "work that takes {} cannot be told from none ({}); try again when the machine does less",
+            nanoseconds(expected.median),
+            interval(found)
+        ),
+        Verdict::PlantedMissed { expected, found } => format!(
+            "work that takes {} seemed to take {} ({}); try again when the machine does less",
+            nanoseconds(expected.median),
+            nanoseconds(found.median),
+            interval(found)
+        ),
+    }
+}
+
+/// The machine, in lines.
+pub(super) fn machine(findings: &Findings) -> Vec<String> {
+    let Findings { environment, busy, processes, seconds, at, .. } = findings;
+    let minute: String = at.chars().take("2026-11-28T14:30".len()).collect();
+    vec![
+        format!("{}.", environment.line()),
+        format!(
+            "KVM {}; clock {}, steps of {}; load {:.2} before, others used {} of the machine meanwhile.",
+            environment.kvm,
+            environment.clock_source,
+            nanoseconds(environment.clock_resolution_ns),
+            environment.load,
+            percent(busy.others),
+        ),
+        format!("{} UTC, {processes} processes in {seconds:.0} s.", minute.replace('T', " ")),
+    ]
+}
+
+/// The table of what there is.
+pub(super) fn catalogue() -> impl Iterator<Item = [&'static str; 3]> {
+    experiment::EXPERIMENTS.iter().map(|one| [one.name, one.title, one.call])
+}
+
+/// A number of instructions; of several calls it is a mean.
+fn executed(count: f64) -> String {
+    if count.fract() == 0.0 { format!("{count:.0}") } else { format!("{count:.1}") }
+}
+
+/// A time.
+pub(super) fn nanoseconds(nanoseconds: f64) -> String {
+    match nanoseconds.abs() {
+        size if size < 1e4 => format!("{nanoseconds:.1} ns"),
+        size if size < 1e6 => format!("{:.2} us", nanoseconds / 1e3),
+        _ => format!("{:.2} ms", nanoseconds / 1e6),
+    }
+}
+
+pub(super) fn signed(time: f64) -> String {
+    let sign = if time < 0.0 { "" } else { "+" };
+    format!("{sign}{}", nanoseconds(time))
+}
+
+fn interval(estimate: &Estimate) -> String {
+    let Estimate { low, high, .. } = estimate;
+    format!("{} to {}", signed(*low), signed(*high))
+}
+
+fn percent(share: f64) -> String {
+    let percent = share * 100.0;
+    match percent.abs() {
+        size if size < 0.1 => format!("{percent:.2} %"),
+        size if size < 10.0 => format!("{percent:.1} %"),
+        _ => format!("{percent:.0} %"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_have_the_unit_that_keeps_them_short() {
+        let shown = [0.04, 85.25, 9999.0, 12_340.0, 3_613_220.0].map(nanoseconds);
+        assert_eq!(shown, ["0.0 ns", "85.2 ns", "9999.0 ns", "12.34 us", "3.61 ms"]);
+        assert_eq!((signed(-1.0), signed(0.0)), ("-1.0 ns".into(), "+0.0 ns".into()));
+    }
+
+    #[test]
+    fn shares_have_two_digits_that_matter() {
+        assert_eq!([0.0009, 0.0088, 0.204, 15.0].map(percent), ["0.09 %", "0.9 %", "20 %", "1500 %"]);
+    }
+}
