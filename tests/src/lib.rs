@@ -5,6 +5,7 @@
 
 pub mod api;
 pub mod binary;
+pub mod browser;
 pub mod child;
 pub mod image;
 pub mod kernel;
@@ -14,5 +15,6 @@ pub mod policy;
 pub mod procfs;
 pub mod ptrace;
 pub mod run;
+pub mod schema;
 pub mod terminal;
 pub mod wait;

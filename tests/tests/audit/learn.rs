@@ -5,11 +5,11 @@ use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
+use ringfence_tests::schema::{assert_documented, with_names};
 use ringfence_tests::{binary, procfs, run, wait};
 use serde_json::Value;
 use tempfile::TempDir;
 
-use super::pipelines::{assert_documented, with_names};
 use super::sleeper::{compile, compile_for_32_bits};
 use super::{has_tracepoints, text};
 

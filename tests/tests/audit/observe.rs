@@ -5,6 +5,7 @@ use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
+use ringfence_tests::schema::assert_documented;
 use ringfence_tests::{binary, child, procfs, run, wait};
 use seccomp_policies::bpf::interpret;
 use seccomp_policies::call::Call;
@@ -14,7 +15,6 @@ use seccomp_policies::syscalls::{Arch, by_name};
 use serde_json::Value;
 use tempfile::TempDir;
 
-use super::pipelines::assert_documented;
 use super::sleeper::compile;
 use super::{has_tracepoints, text};
 

@@ -7,7 +7,9 @@ use seccomp_policies::import::{Dialect, Format, KernelVersion, Options};
 use seccomp_policies::syscalls::Arch;
 
 /// What is said of files in other formats than ours. Files of ours are read alike whatever it is.
+// Without a group of its name: options that hold these have that name too.
 #[derive(Debug, clap::Args)]
+#[group(skip)]
 #[command(next_help_heading = "Reading policies")]
 pub(super) struct Reading {
     /// What a policy file is [default: what its name and first lines say]

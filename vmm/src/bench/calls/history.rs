@@ -29,11 +29,10 @@ use crate::confine::table::{self, Placement};
 pub const NAME: &str = "history/loop";
 
 /// What each can say of this loop, by the name of its row.
-const SAYS: [(&str, &str); 5] = [
-    (STRICT, "read, write, exit, sigreturn; no clock"),
-    (BITMASK, "which calls"),
-    (ENGINE, "and with which arguments"),
-    (SECCOMPILER, "and with which arguments"),
+pub const SAYS: [(&str, &str); 4] = [
+    (STRICT, "that a thread reads, writes, exits and returns from signals, and takes its clock away"),
+    (BITMASK, "which calls it makes"),
+    (ENGINE, "which calls with which arguments: here the descriptor, and how many bytes"),
     (EVENTS, "the same, and refuses nothing"),
 ];
 
@@ -42,11 +41,6 @@ const BITMASK: &str = "bitmask (2009)";
 const ENGINE: &str = "filter engine (2010)";
 const SECCOMPILER: &str = "the same by seccompiler";
 const EVENTS: &str = "event filters (2011)";
-
-/// What a way of confining can say; nothing of what is none.
-pub fn can_say(row: &str) -> &'static str {
-    SAYS.iter().find(|(name, _)| *name == row).map_or("", |(_, says)| says)
-}
 
 /// Turns of the loop in a block, two calls each: long beside what it takes to begin and to say that it is done.
 const TURNS: u32 = 400;

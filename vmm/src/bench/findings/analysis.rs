@@ -24,7 +24,7 @@ pub fn table(experiment: &Experiment, found: &[Found]) -> Option<Table> {
     let alike = found.iter().filter(|other| other.variants == *variants);
     let of_all = Processes(alike.map(|found| &found.samples).collect());
     let verdict = verdict(variants, &of_all);
-    let rows = rows(variants, &of_all, verdict == Verdict::Sound)?;
+    let rows = rows(variants, &of_all, &verdict)?;
     let pairs = experiment.pairs.iter().filter_map(|names| pair(*names, variants, &of_all));
     let mut notes: Vec<String> = found.iter().flat_map(|found| found.notes.iter().cloned()).collect();
     if of_all.0.len() < found.len() {
@@ -96,21 +96,32 @@ fn verdict(variants: &[Variant], of_all: &Processes<'_>) -> Verdict {
     let expected =
         place(variants, Part::Work).and_then(|work| bootstrap_processes(&of_all.times(work), SEED));
     match (found, expected) {
-        (Some(found), Some(expected)) if !is_found(&found, &expected) => {
+        (Some(found), Some(expected)) if !touches(&found, &expected) => {
             Verdict::PlantedMissed { expected, found }
         }
+        (Some(found), Some(expected)) if found.holds_zero() => Verdict::Blurred { expected, found },
         _ => Verdict::Sound,
     }
 }
 
-/// Whether the intervals of what was planted and of what was found touch, but for the tolerance. An interval that holds zero has found
-/// nothing.
-fn is_found(found: &Estimate, expected: &Estimate) -> bool {
+/// Whether the intervals of what was planted and of what was found touch, but for the tolerance.
+fn touches(found: &Estimate, expected: &Estimate) -> bool {
     let margin = expected.median * TOLERANCE;
-    found.low > 0.0 && found.low <= expected.high + margin && found.high >= expected.low - margin
+    found.low <= expected.high + margin && found.high >= expected.low - margin
 }
 
-fn rows(variants: &[Variant], of_all: &Processes<'_>, is_sound: bool) -> Option<Vec<Row>> {
+/// Whether a verdict lets a difference be shown.
+fn lets_show(verdict: &Verdict, difference: &Estimate) -> bool {
+    match verdict {
+        Verdict::Sound => true,
+        Verdict::Blurred { found, .. } => {
+            difference.median.abs() > found.half_width() && !difference.holds_zero()
+        }
+        Verdict::ControlDiffers | Verdict::PlantedMissed { .. } => false,
+    }
+}
+
+fn rows(variants: &[Variant], of_all: &Processes<'_>, verdict: &Verdict) -> Option<Vec<Row>> {
     let baseline = median(&of_all.times(BASELINE).concat())?;
     let shown = variants.iter().enumerate().filter(|(_, variant)| variant.part != Part::Work);
     let row = |(index, variant): (usize, &Variant)| {
@@ -119,8 +130,8 @@ fn rows(variants: &[Variant], of_all: &Processes<'_>, is_sound: bool) -> Option<
             .then(|| bootstrap_processes(&of_all.differences(index, BASELINE), SEED))
             .flatten();
         // What the same twice differs by, and what was planted, show why the others are withheld.
-        let is_shown = is_sound || variant.part != Part::Subject;
-        let difference = difference.filter(|_| is_shown);
+        let difference =
+            difference.filter(|found| variant.part != Part::Subject || lets_show(verdict, found));
         Some(Row {
             name: variant.name.clone(),
             part: variant.part,
@@ -160,7 +171,7 @@ mod tests {
     use crate::bench::experiment::EXPERIMENTS;
 
     /// A process' samples: for each variant what it takes more than the baseline, on a clock that drifts, with noise.
-    fn found(variants: &[(Part, f64)], seed: u64) -> Found {
+    fn found_by(variants: &[(Part, f64)], seed: u64) -> Found {
         let mut random = fastrand::Rng::with_seed(seed);
         let mut samples = Samples::of(variants.len());
         for round in 0..300_u32 {
@@ -189,7 +200,7 @@ mod tests {
     ];
 
     fn table_of(variants: &[(Part, f64)]) -> Table {
-        let found: Vec<_> = (0..8).map(|seed| found(variants, seed)).collect();
+        let found: Vec<_> = (0..8).map(|seed| found_by(variants, seed)).collect();
         table(&EXPERIMENTS[0], &found).unwrap()
     }
 
@@ -222,7 +233,7 @@ mod tests {
 
     #[test]
     fn differences_are_withheld_where_what_was_planted_is_not_found() {
-        for wrong in [0.0, 60.0] {
+        for wrong in [0.0, 20.0, 60.0] {
             let mut variants = SOUND;
             variants[2].1 = wrong;
             let table = table_of(&variants);
@@ -232,12 +243,38 @@ mod tests {
     }
 
     #[test]
+    fn what_is_as_small_as_work_that_cannot_be_told_from_none_is_withheld() {
+        // Processes that differ by more than a filter costs.
+        let found: Vec<_> = (0..8_u32)
+            .map(|process| {
+                let off = f64::from(process % 4) * 30.0 - 45.0;
+                let subject = |more| (Part::Subject, more + off);
+                let variants = [
+                    (Part::Baseline, 0.0),
+                    (Part::Control, off / 3.0),
+                    (Part::Planted, 20.0 + off),
+                    (Part::Work, 20.0),
+                    subject(25.0),
+                    subject(900.0),
+                ];
+                found_by(&variants, u64::from(process))
+            })
+            .collect();
+        let table = table(&EXPERIMENTS[0], &found).unwrap();
+        assert!(matches!(table.verdict, Verdict::Blurred { .. }), "{:?}", table.verdict);
+        assert_eq!(table.rows[3].difference, None);
+        assert!(table.rows[4].difference.is_some_and(|found| found.holds(900.0)), "{:?}", table.rows[4]);
+    }
+
+    #[test]
     fn pairs_are_taken_round_by_round_too() {
         let variants: Vec<_> = [("base", 0), ("one", 10), ("other", 20)]
             .map(|(name, _)| Variant::new(name, Part::Subject))
             .into();
         let found: Vec<_> = (0..8)
-            .map(|seed| found(&[(Part::Baseline, 0.0), (Part::Subject, 10.0), (Part::Subject, 20.0)], seed))
+            .map(|seed| {
+                found_by(&[(Part::Baseline, 0.0), (Part::Subject, 10.0), (Part::Subject, 20.0)], seed)
+            })
             .collect();
         let of_all = Processes(found.iter().map(|found| &found.samples).collect());
         let pair = pair(("one", "other"), &variants, &of_all).unwrap();

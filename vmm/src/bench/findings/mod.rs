@@ -68,6 +68,13 @@ pub enum Verdict {
     Sound,
     /// The same twice came out as different: so far off may every other row be too.
     ControlDiffers,
+    /// Work of a known cost cannot be told from none: what is as small cannot be either, and is withheld.
+    Blurred {
+        /// What it costs, in nanoseconds.
+        expected: Estimate,
+        /// What it came out as.
+        found: Estimate,
+    },
     /// Work of a known cost came out as of another.
     PlantedMissed {
         /// What it costs, in nanoseconds.
@@ -90,8 +97,7 @@ pub struct Row {
     pub executed: Option<f64>,
     /// The call.
     pub time: Estimate,
-    /// What it takes more than the baseline in the same round; none of the baseline, and of what is withheld since the verdict is not
-    /// sound.
+    /// What it takes more than the baseline in the same round; none of the baseline, and of what is withheld by the verdict.
     pub difference: Option<Estimate>,
     /// That as a share of the baseline's time.
     pub share: Option<Estimate>,

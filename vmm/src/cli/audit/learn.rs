@@ -15,6 +15,7 @@ use seccomp_policies::action::Action;
 use seccomp_policies::learn::{Recording, Thread};
 
 use self::report::Report;
+use super::costs::Costs;
 use super::{Error, expected};
 use crate::audit::record::{self, By, How, Only, Recorded};
 use crate::cli::reading::Reading;
@@ -97,6 +98,9 @@ pub(super) struct Args {
     /// Write it as a page for a browser to this file, with the present policy and the learned one side by side
     #[arg(long, value_name = "FILE")]
     html: Option<PathBuf>,
+    /// On the page, what the tiers cost: a run of `ringfence bench`, as its --json has it
+    #[arg(long, value_name = "BENCH.json", requires = "html")]
+    costs: Option<PathBuf>,
     /// Write the report to this file, and not to standard output, which the command may use
     #[arg(long, short, value_name = "FILE")]
     output: Option<PathBuf>,
@@ -124,6 +128,7 @@ pub(super) fn run(args: &Args) -> Result<Outcome, Error> {
     if let Some(folder) = &args.out {
         files::make(folder)?;
     }
+    let costs = args.costs.as_deref().map(Costs::read).transpose()?;
     let recorded = args.record()?;
     if let Some(recorded) = &recorded {
         say(recorded);
@@ -142,7 +147,7 @@ pub(super) fn run(args: &Args) -> Result<Outcome, Error> {
         files::write(folder, &recording, &report)?;
     }
     if let Some(path) = &args.html {
-        output::replace(path, page::page(&recording, &report).as_bytes())?;
+        output::replace(path, page::page(&recording, &report, costs.as_ref()).as_bytes())?;
     }
     output::deliver(args.output.as_deref(), args.words(&recording, &report).as_bytes())?;
     let is_deficient = (args.fail_beyond && report.goes_beyond())

@@ -13,6 +13,7 @@ use seccomp_policies::language::{Diagnostics, Policy};
 use seccomp_policies::review::review;
 use seccomp_policies::syscalls::Arch;
 
+use super::costs::Costs;
 use super::{Error, page};
 use crate::audit::live::attest::{self, Finding};
 use crate::audit::live::{self, Audit, Expected, process};
@@ -65,6 +66,9 @@ pub(super) struct Args {
     /// Write it as a page for a browser to this file, with what the filters allow
     #[arg(long, value_name = "FILE", conflicts_with_all = ["json", "filters"])]
     html: Option<PathBuf>,
+    /// On the page, what the tiers cost: a run of `ringfence bench`, as its --json has it
+    #[arg(long, value_name = "BENCH.json", requires = "html")]
+    costs: Option<PathBuf>,
     /// For code hosts: the deviations as SARIF
     #[arg(long, conflicts_with_all = ["json", "filters", "html"])]
     sarif: bool,
@@ -73,11 +77,15 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(args: &Args) -> Result<Outcome, Error> {
+    let costs = args.costs.as_deref().map(Costs::read).transpose()?;
     let expected = super::expected(&args.expect, &args.reading)?;
     let audits = if args.all { of_all()? } else { of_each(&args.pids, &expected)? };
     if let Some(path) = &args.html {
         let review = review(&allowed(&audits));
-        output::replace(path, page::page(&title(&audits), &review, &audits, None).as_bytes())?;
+        output::replace(
+            path,
+            page::page(&title(&audits), &review, &audits, None, costs.as_ref()).as_bytes(),
+        )?;
     } else if args.json {
         output::json(&json::Report::new(&audits))?;
     } else if args.sarif {

@@ -1,5 +1,6 @@
 //! `ringfence audit`: what threads may ask of the kernel, and whether that is what was meant.
 
+mod costs;
 mod diff;
 mod learn;
 mod live;
@@ -17,7 +18,7 @@ use seccomp_policies::learn::Mismatch;
 use seccomp_policies::syscalls::Arch;
 
 use super::reading::{Named, Reading};
-use super::{Outcome, output};
+use super::{Outcome, bench, output};
 use crate::audit;
 use crate::audit::live::Expected;
 
@@ -141,6 +142,9 @@ pub enum Error {
         /// The threads' names.
         roles: Vec<String>,
     },
+    /// A run of `bench` cannot be read.
+    #[error(transparent)]
+    Costs(#[from] bench::earlier::Error),
     /// A result cannot be written.
     #[error(transparent)]
     Output(#[from] output::Error),

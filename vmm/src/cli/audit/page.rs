@@ -6,6 +6,7 @@ use askama::Template;
 use seccomp_policies::review::{Review, SharedSlot};
 use seccomp_policies::syscalls::{self, Arch};
 
+use super::costs::Costs;
 use super::learn;
 use super::live::row::Row;
 use super::live::text;
@@ -28,6 +29,7 @@ struct Page<'a> {
     slots: Vec<SharedSlot<'a>>,
     processes: Vec<ProcessRow<'a>>,
     learned: Option<&'a Learned>,
+    costs: Option<&'a Costs>,
 }
 
 /// What was seen of threads, and the policies that were learned of it.
@@ -50,7 +52,13 @@ struct ProcessRow<'a> {
 }
 
 /// The page's text.
-pub(super) fn page(title: &str, review: &Review, audits: &[Audit], learned: Option<&Learned>) -> String {
+pub(super) fn page(
+    title: &str,
+    review: &Review,
+    audits: &[Audit],
+    learned: Option<&Learned>,
+    costs: Option<&Costs>,
+) -> String {
     let page = Page {
         title,
         version: env!("CARGO_PKG_VERSION"),
@@ -62,6 +70,7 @@ pub(super) fn page(title: &str, review: &Review, audits: &[Audit], learned: Opti
         slots: review.slots(),
         processes: audits.iter().map(process).collect(),
         learned,
+        costs,
     };
     page.render().expect("a template writes to memory")
 }
@@ -207,7 +216,8 @@ mod tests {
     fn a_page_is_one_file_and_shows_text_as_text() {
         let text = "role tool\ntier filter\notherwise trap\nread: fd == 0 -- <b>input</b> & more\n";
         let checked = seccomp_policies::language::check_sources("p", &[("p", text)], Arch::X86_64).unwrap();
-        let page = page("<i>title</i>", &seccomp_policies::review::review(&[checked.policy]), &[], None);
+        let page =
+            page("<i>title</i>", &seccomp_policies::review::review(&[checked.policy]), &[], None, None);
         assert!(!page.contains("<b>") && !page.contains("<i>"), "{page}");
         assert!(page.contains("input"));
         for other in ["http:", "https:", "src=", "href=", "url(", "@import"] {

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use seccomp_policies::language::Policy;
 use seccomp_policies::review::review;
 
+use super::costs::Costs;
 use super::{Error, page};
 use crate::cli::reading::Reading;
 use crate::cli::{Outcome, output};
@@ -47,11 +48,15 @@ pub(super) struct Args {
     /// Write it as a page for a browser to this file
     #[arg(long, value_name = "FILE", conflicts_with_all = ["json", "reasons"])]
     html: Option<PathBuf>,
+    /// On the page, what the tiers cost: a run of `ringfence bench`, as its --json has it
+    #[arg(long, value_name = "BENCH.json", requires = "html")]
+    costs: Option<PathBuf>,
     #[command(flatten)]
     reading: Reading,
 }
 
 pub(super) fn run(args: &Args) -> Result<Outcome, Error> {
+    let costs = args.costs.as_deref().map(Costs::read).transpose()?;
     let (policies, compared) = match &args.against {
         Some(path) => (super::read(path, None, &args.reading)?, Some(review(&ours()))),
         None => (ours(), None),
@@ -59,7 +64,7 @@ pub(super) fn run(args: &Args) -> Result<Outcome, Error> {
     let policies = chosen(policies, &args.roles)?;
     let review = review(&policies);
     if let Some(path) = &args.html {
-        output::replace(path, page::page(title(args), &review, &[], None).as_bytes())?;
+        output::replace(path, page::page(title(args), &review, &[], None, costs.as_ref()).as_bytes())?;
     } else if args.json {
         output::json(&review)?;
     } else {

@@ -16,7 +16,7 @@ pub(super) fn text(findings: &Findings) -> String {
     }
     for table in &findings.tables {
         let shown = Shown::of(table);
-        let _ = write!(text, "\n{}", of_table(&shown));
+        let _ = write!(text, "\n**{}**\n\n{}", table.title, of_table(&shown));
         for line in &shown.lines {
             let _ = writeln!(text, "\n{line}");
         }
@@ -26,7 +26,8 @@ pub(super) fn text(findings: &Findings) -> String {
 
 /// Names to the left, figures to the right, each column as wide as its widest cell.
 fn of_table(shown: &Shown) -> String {
-    let all: Vec<&Vec<String>> = std::iter::once(&shown.header).chain(&shown.rows).collect();
+    let header: Vec<String> = shown.header.iter().map(ToString::to_string).collect();
+    let all: Vec<&Vec<String>> = std::iter::once(&header).chain(&shown.rows).collect();
     let width = |column: usize| all.iter().map(|row| row[column].chars().count()).max().unwrap_or(0).max(3);
     let widths: Vec<usize> = (0..shown.header.len()).map(width).collect();
     let line = |row: &[String]| {
@@ -45,5 +46,5 @@ fn of_table(shown: &Shown) -> String {
         )
         .collect();
     let rows: String = shown.rows.iter().map(|row| line(row)).collect();
-    format!("{}{}{rows}", line(&shown.header), line(&rule))
+    format!("{}{}{rows}", line(&header), line(&rule))
 }

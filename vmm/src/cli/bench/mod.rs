@@ -1,15 +1,15 @@
 //! `ringfence bench`.
 
+pub mod earlier;
 mod markdown;
 mod page;
 mod plot;
 mod progress;
 mod prometheus;
-mod shown;
+pub(super) mod shown;
 mod text;
 
-use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use seccomp_policies::compile::reference;
 use seccomp_policies::import;
@@ -135,29 +135,8 @@ pub enum Error {
         source: seccomp_policies::compile::Error,
     },
     /// An earlier run cannot be read.
-    #[error("cannot read {}: {source}", path.display())]
-    Read {
-        /// The path given.
-        path: PathBuf,
-        /// The system's reason.
-        source: io::Error,
-    },
-    /// It is none.
-    #[error("{} is not what `bench --json` writes: {source}", path.display())]
-    NoFindings {
-        /// The path given.
-        path: PathBuf,
-        /// What is wrong, and where.
-        source: serde_json::Error,
-    },
-    /// It is of another version's shape.
-    #[error("{} has findings of version {found}, and this program knows version {SCHEMA}", path.display())]
-    Version {
-        /// The path given.
-        path: PathBuf,
-        /// The version.
-        found: u64,
-    },
+    #[error(transparent)]
+    Earlier(#[from] earlier::Error),
     /// A result cannot be written.
     #[error(transparent)]
     Output(#[from] output::Error),
@@ -191,14 +170,14 @@ impl Args {
         let depth = if self.quick { QUICK } else { DEFAULT };
         let experiments = chosen(&self.only, depth)?;
         let others = self.against.iter().map(|text| other(text, &self.reading)).collect::<Result<_, _>>()?;
-        let old = self.compare.as_deref().map(read).transpose()?;
+        let old = self.compare.as_deref().map(earlier::read).transpose()?;
         for path in
             [&self.json, &self.html, &self.svg, &self.prometheus, &self.markdown].into_iter().flatten()
         {
             output::ensure_writable(path)?;
         }
         let findings = if let Some(path) = &self.show {
-            read(path)?
+            earlier::read(path)?
         } else {
             let progress = Progress::new();
             measure(&Plan { depth, experiments, others, progress: &|share| progress.show(share) })?
@@ -271,21 +250,4 @@ fn other(text: &str, reading: &Reading) -> Result<Other, Error> {
     let program = reference(policy).map_err(|source| Error::Compile { path: path.clone(), source })?;
     let name = name.unwrap_or_else(|| path.file_stem().unwrap_or_default().to_string_lossy().into_owned());
     Ok(Other::new(name, program.instructions()))
-}
-
-/// An earlier run.
-fn read(path: &Path) -> Result<Findings, Error> {
-    #[derive(serde::Deserialize)]
-    struct Versioned {
-        schema: u64,
-    }
-
-    let text =
-        std::fs::read_to_string(path).map_err(|source| Error::Read { path: path.to_owned(), source })?;
-    let no_findings = |source| Error::NoFindings { path: path.to_owned(), source };
-    let Versioned { schema } = serde_json::from_str(&text).map_err(no_findings)?;
-    if schema != u64::from(SCHEMA) {
-        return Err(Error::Version { path: path.to_owned(), found: schema });
-    }
-    serde_json::from_str(&text).map_err(no_findings)
 }

@@ -11,7 +11,7 @@ use crate::bench::variant::Part;
 pub(super) struct Shown<'a> {
     pub(super) table: &'a Table,
     /// What heads its columns.
-    pub(super) header: Vec<String>,
+    pub(super) header: Vec<&'static str>,
     /// Its rows, each as long as the header: a name, and figures.
     pub(super) rows: Vec<Vec<String>>,
     /// What is to be said beneath it.
@@ -21,16 +21,17 @@ pub(super) struct Shown<'a> {
 impl<'a> Shown<'a> {
     pub(super) fn of(table: &'a Table) -> Self {
         let columns = Columns::of(table);
-        let baseline = table.baseline().map_or_else(String::new, |row| row.name.clone());
-        let mut header = vec![table.title.clone()];
-        header.extend(columns.executed.then(|| "executed".to_owned()));
-        header.extend(["a call".to_owned(), format!("over {baseline}"), "99 % interval".to_owned()]);
-        header.extend(columns.share.then(|| "share".to_owned()));
-        header.extend(columns.says.then(|| "what it can say".to_owned()));
+        let mut header = vec!["variant"];
+        header.extend(columns.executed.then_some("BPF"));
+        header.extend(["a call", "more", "99 % interval"]);
+        header.extend(columns.share.then_some("share"));
         let rows = table.rows.iter().map(|row| of_row(row, columns)).collect();
         let mut lines: Vec<String> = table.pairs.iter().map(of_pair).collect();
         if !table.is_sound() {
             lines.push(format!("Withheld: {}.", why_withheld(table)));
+        }
+        if table.name == history::NAME {
+            lines.extend(history::SAYS.map(|(way, says)| format!("{way} can say {says}.")));
         }
         lines.extend(table.notes.iter().map(|note| format!("{note}.")));
         lines.push(amount(table));
@@ -54,17 +55,11 @@ struct Columns {
     executed: bool,
     /// A share of nothing is none.
     share: bool,
-    /// What each way of confining can say.
-    says: bool,
 }
 
 impl Columns {
     fn of(table: &Table) -> Self {
-        Self {
-            executed: table.rows.iter().any(|row| row.executed.is_some()),
-            share: table.has_share(),
-            says: table.name == history::NAME,
-        }
+        Self { executed: table.rows.iter().any(|row| row.executed.is_some()), share: table.has_share() }
     }
 }
 
@@ -81,9 +76,6 @@ fn of_row(row: &Row, columns: Columns) -> Vec<String> {
     cells.extend([nanoseconds(row.time.median), difference, interval]);
     if columns.share {
         cells.push(row.share.as_ref().map_or_else(String::new, |share| percent(share.median)));
-    }
-    if columns.says {
-        cells.push(history::can_say(&row.name).to_owned());
     }
     cells
 }
@@ -166,8 +158,8 @@ fn why_withheld(table: &Table) -> String {
             });
             format!("of two that are alike one took longer{by}; try again when the machine does less")
         }
-        Verdict::PlantedMissed { expected, found } if found.holds_zero() => format!(
-            "work that takes {} cannot be told from none ({}); try again when the machine does less",
+        Verdict::Blurred { expected, found } => format!(
+            "work that takes {} cannot be told from none ({}), nor what takes as little; try again when the machine does less",
             nanoseconds(expected.median),
             interval(found)
         ),
@@ -181,7 +173,7 @@ fn why_withheld(table: &Table) -> String {
 }
 
 /// The machine, in lines.
-pub(super) fn machine(findings: &Findings) -> Vec<String> {
+pub(in crate::cli) fn machine(findings: &Findings) -> Vec<String> {
     let Findings { environment, busy, processes, seconds, at, .. } = findings;
     let minute: String = at.chars().take("2026-11-28T14:30".len()).collect();
     vec![
@@ -208,23 +200,34 @@ fn executed(count: f64) -> String {
     if count.fract() == 0.0 { format!("{count:.0}") } else { format!("{count:.1}") }
 }
 
-/// A time.
-pub(super) fn nanoseconds(nanoseconds: f64) -> String {
+/// A unit of time: its nanoseconds, its symbol, and how many decimals a time in it has.
+type Unit = (f64, &'static str, usize);
+
+/// The one that keeps a time short.
+fn unit(nanoseconds: f64) -> Unit {
     match nanoseconds.abs() {
-        size if size < 1e4 => format!("{nanoseconds:.1} ns"),
-        size if size < 1e6 => format!("{:.2} us", nanoseconds / 1e3),
-        _ => format!("{:.2} ms", nanoseconds / 1e6),
+        size if size < 1e3 => (1.0, "ns", 1),
+        size if size < 1e6 => (1e3, "us", 2),
+        _ => (1e6, "ms", 2),
     }
 }
 
-pub(super) fn signed(time: f64) -> String {
-    let sign = if time < 0.0 { "" } else { "+" };
-    format!("{sign}{}", nanoseconds(time))
+/// A time.
+pub(in crate::cli) fn nanoseconds(nanoseconds: f64) -> String {
+    let (size, symbol, decimals) = unit(nanoseconds);
+    format!("{:.decimals$} {symbol}", nanoseconds / size)
 }
 
-fn interval(estimate: &Estimate) -> String {
-    let Estimate { low, high, .. } = estimate;
-    format!("{} to {}", signed(*low), signed(*high))
+/// A difference of times.
+pub(in crate::cli) fn signed(nanoseconds: f64) -> String {
+    let (size, symbol, decimals) = unit(nanoseconds);
+    format!("{:+.decimals$} {symbol}", nanoseconds / size)
+}
+
+/// The interval of a difference, both ends in the unit of the larger.
+pub(in crate::cli) fn interval(Estimate { low, high, .. }: &Estimate) -> String {
+    let (size, symbol, decimals) = unit(low.abs().max(high.abs()));
+    format!("{:+.decimals$} to {:+.decimals$} {symbol}", low / size, high / size)
 }
 
 fn percent(share: f64) -> String {
@@ -243,8 +246,11 @@ mod tests {
     #[test]
     fn times_have_the_unit_that_keeps_them_short() {
         let shown = [0.04, 85.25, 9999.0, 12_340.0, 3_613_220.0].map(nanoseconds);
-        assert_eq!(shown, ["0.0 ns", "85.2 ns", "9999.0 ns", "12.34 us", "3.61 ms"]);
+        assert_eq!(shown, ["0.0 ns", "85.2 ns", "10.00 us", "12.34 us", "3.61 ms"]);
         assert_eq!((signed(-1.0), signed(0.0)), ("-1.0 ns".into(), "+0.0 ns".into()));
+        let estimate = |low, high| Estimate { median: low, low, high };
+        let shown = [estimate(-3.04, 9.0), estimate(900.0, 15_000.0)].map(|estimate| interval(&estimate));
+        assert_eq!(shown, ["-3.0 to +9.0 ns", "+0.90 to +15.00 us"]);
     }
 
     #[test]

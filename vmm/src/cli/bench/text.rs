@@ -33,17 +33,15 @@ pub(super) fn text(findings: &Findings, changes: Option<&[Change]>) -> String {
 }
 
 fn of_table(shown: &Shown) -> String {
-    let header: Vec<&str> = shown.header.iter().map(String::as_str).collect();
-    let words = shown.header.last().is_some_and(|last| last == "what it can say").then_some(header.len() - 1);
     let row = |row: &Vec<String>| {
         let cell = |(column, text): (usize, &String)| match column {
             0 => Cell::Words(text.clone()),
-            column if Some(column) == words => Cell::Words(text.clone()),
             _ => Cell::Number(text.clone()),
         };
         row.iter().enumerate().map(cell).collect()
     };
-    let mut text = table::text(&header, shown.rows.iter().map(row).collect());
+    let rows = shown.rows.iter().map(row).collect();
+    let mut text = format!("{}\n{}", shown.table.title, table::text(&shown.header, rows));
     for line in &shown.lines {
         let _ = writeln!(text, "  {line}");
     }

@@ -9,10 +9,11 @@ use seccomp_policies::review::review;
 
 use super::report::{Group, Report};
 use super::text::verdict;
+use crate::cli::audit::costs::Costs;
 use crate::cli::audit::page::{self, Learned};
 
 /// The page's text.
-pub(super) fn page(recording: &Recording, report: &Report) -> String {
+pub(super) fn page(recording: &Recording, report: &Report, costs: Option<&Costs>) -> String {
     let policies: Vec<Policy> = report.groups.iter().map(policy).collect();
     let title = format!("What {} was seen to ask of the kernel", recording.commands.join("; "));
     let learned = Learned {
@@ -21,7 +22,7 @@ pub(super) fn page(recording: &Recording, report: &Report) -> String {
         rows: rows(report),
         sides: report.groups.iter().map(sides).collect(),
     };
-    page::page(&title, &review(&policies), &[], Some(&learned))
+    page::page(&title, &review(&policies), &[], Some(&learned), costs)
 }
 
 /// What a group of threads may do: by the policy that it has, or else by the one that was learned.
