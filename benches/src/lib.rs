@@ -16,6 +16,7 @@ pub mod qemu;
 pub mod report;
 pub mod requests;
 pub mod ring;
+pub mod synthetic;
 pub mod table;
 
 use std::fmt::Display;

@@ -218,7 +218,7 @@ const COMPANY: [usize; 4] = [1, 4, 16, 64];
 fn threads() -> Result<Vec<Step>, Error> {
     let filter = harmless(variant::embedded(&vcpu::POLICY, Tier::Filter));
     let step = |company: usize| {
-        let step = Step::install(&format!("filter beside {company} threads"), filter.clone());
+        let step = Step::install(&format!("filter, {company} others"), filter.clone());
         Ok(Step { company, ..step })
     };
     COMPANY.into_iter().map(step).collect()

@@ -37,7 +37,15 @@ impl Experiment {
 }
 
 /// The vCPU's filter beside what else does the same.
-const OF_A_FILTER: &[(&str, &str)] = &[(hold::FILTER, hold::BY_HAND), (hold::FILTER, hold::REFERENCE)];
+const OF_A_FILTER: &[(&str, &str)] = &[
+    (hold::FILTER, hold::BY_HAND),
+    (hold::FILTER, hold::REFERENCE),
+    // Where somebody gives its policy by this name.
+    (hold::FILTER, "Firecracker"),
+];
+
+/// The table whose calls find the caches cold.
+pub const COLD: &str = "exit/cold";
 
 /// Everything, in the order in which it is shown.
 pub const EXPERIMENTS: &[Experiment] = &[
@@ -53,7 +61,7 @@ pub const EXPERIMENTS: &[Experiment] = &[
         pairs: OF_A_FILTER,
     },
     Experiment {
-        name: "exit/cold",
+        name: COLD,
         title: "KVM_RUN refused, caches cold",
         call: "the same call after 2 MiB of other memory and as many branches as nobody can foretell: a vCPU comes back \
                from its guest like that",

@@ -33,7 +33,7 @@ pub const SAYS: [(&str, &str); 4] = [
     (STRICT, "that a thread reads, writes, exits and returns from signals, and takes its clock away"),
     (BITMASK, "which calls it makes"),
     (ENGINE, "which calls with which arguments: here the descriptor, and how many bytes"),
-    (EVENTS, "the same, and refuses nothing"),
+    (EVENTS, "the same, and refuse nothing"),
 ];
 
 const STRICT: &str = "strict mode (2005)";

@@ -136,9 +136,16 @@ impl Mix {
 
     /// What is measured, in words.
     pub(super) fn says(&self) -> String {
-        let calls: Vec<_> =
-            self.calls.iter().map(|(op, count)| format!("{count} {}", op.parts().0)).collect();
-        format!("Of {} calls there are {}, {}", self.length(), calls.join(", "), self.proportion)
+        let mut counts: Vec<(&str, u32)> = Vec::new();
+        for (op, count) in self.calls {
+            let name = op.parts().0;
+            match counts.iter_mut().find(|(other, _)| *other == name) {
+                Some((_, sum)) => *sum += count,
+                None => counts.push((name, *count)),
+            }
+        }
+        let counts: Vec<_> = counts.iter().map(|(name, count)| format!("{count} {name}")).collect();
+        format!("Of {} calls there are {}, {}", self.length(), counts.join(", "), self.proportion)
     }
 
     /// Descriptors for a thread, which goes on with copies of its own; these stay open, as the thread does.

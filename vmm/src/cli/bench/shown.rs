@@ -28,7 +28,8 @@ impl<'a> Shown<'a> {
         let rows = table.rows.iter().map(|row| of_row(row, columns)).collect();
         let mut lines: Vec<String> = table.pairs.iter().map(of_pair).collect();
         if !table.is_sound() {
-            lines.push(format!("Withheld: {}.", why_withheld(table)));
+            let head = if let Verdict::Blurred { .. } = table.verdict { "Blurred" } else { "Withheld" };
+            lines.push(format!("{head}: {}.", why_withheld(table)));
         }
         if table.name == history::NAME {
             lines.extend(history::SAYS.map(|(way, says)| format!("{way} can say {says}.")));
@@ -108,9 +109,8 @@ pub(super) fn sentence(findings: &Findings) -> String {
             }
             (Some(difference), Some(share)) => {
                 return format!(
-                    "Filtering costs {} \u{b1} {} per exit here, {} of {call}.",
-                    nanoseconds(difference.median),
-                    nanoseconds(difference.half_width()),
+                    "Filtering costs {} per exit here, {} of {call}.",
+                    of(difference),
                     percent(share.median)
                 );
             }
@@ -121,6 +121,15 @@ pub(super) fn sentence(findings: &Findings) -> String {
         Some(table) => format!("What filtering costs cannot be said here: {}.", why_withheld(table)),
         None => "What filtering costs an exit was not measured.".to_owned(),
     }
+}
+
+/// What something costs: with what it may be off to either side, or where that is more than half of it with the interval.
+fn of(cost: &Estimate) -> String {
+    let off = cost.half_width();
+    if off > cost.median / 2.0 {
+        return format!("{} ({})", nanoseconds(cost.median), interval(cost));
+    }
+    format!("{} \u{b1} {}", nanoseconds(cost.median), nanoseconds(off))
 }
 
 /// Exits of a second, for which it is said what a guest loses.
@@ -159,7 +168,8 @@ fn why_withheld(table: &Table) -> String {
             format!("of two that are alike one took longer{by}; try again when the machine does less")
         }
         Verdict::Blurred { expected, found } => format!(
-            "work that takes {} cannot be told from none ({}), nor what takes as little; try again when the machine does less",
+            "work that takes {} cannot be told from none ({}), and what takes as little is withheld; try again when the machine \
+             does less",
             nanoseconds(expected.median),
             interval(found)
         ),
@@ -221,18 +231,25 @@ pub(in crate::cli) fn nanoseconds(nanoseconds: f64) -> String {
 /// A difference of times.
 pub(in crate::cli) fn signed(nanoseconds: f64) -> String {
     let (size, symbol, decimals) = unit(nanoseconds);
-    format!("{:+.decimals$} {symbol}", nanoseconds / size)
+    format!("{} {symbol}", plus(nanoseconds / size, decimals))
+}
+
+/// With its sign; what rounds to nothing has none of its own.
+fn plus(value: f64, decimals: usize) -> String {
+    let text = format!("{value:+.decimals$}");
+    if text.bytes().any(|byte| (b'1'..=b'9').contains(&byte)) { text } else { text.replace('-', "+") }
 }
 
 /// The interval of a difference, both ends in the unit of the larger.
 pub(in crate::cli) fn interval(Estimate { low, high, .. }: &Estimate) -> String {
     let (size, symbol, decimals) = unit(low.abs().max(high.abs()));
-    format!("{:+.decimals$} to {:+.decimals$} {symbol}", low / size, high / size)
+    format!("{} to {} {symbol}", plus(low / size, decimals), plus(high / size, decimals))
 }
 
 fn percent(share: f64) -> String {
     let percent = share * 100.0;
     match percent.abs() {
+        size if size < 0.005 => "0.00 %".to_owned(),
         size if size < 0.1 => format!("{percent:.2} %"),
         size if size < 10.0 => format!("{percent:.1} %"),
         _ => format!("{percent:.0} %"),
@@ -247,10 +264,17 @@ mod tests {
     fn times_have_the_unit_that_keeps_them_short() {
         let shown = [0.04, 85.25, 9999.0, 12_340.0, 3_613_220.0].map(nanoseconds);
         assert_eq!(shown, ["0.0 ns", "85.2 ns", "10.00 us", "12.34 us", "3.61 ms"]);
-        assert_eq!((signed(-1.0), signed(0.0)), ("-1.0 ns".into(), "+0.0 ns".into()));
+        assert_eq!((signed(-1.0), signed(-0.01)), ("-1.0 ns".into(), "+0.0 ns".into()));
         let estimate = |low, high| Estimate { median: low, low, high };
         let shown = [estimate(-3.04, 9.0), estimate(900.0, 15_000.0)].map(|estimate| interval(&estimate));
         assert_eq!(shown, ["-3.0 to +9.0 ns", "+0.90 to +15.00 us"]);
+    }
+
+    #[test]
+    fn a_cost_that_may_be_far_off_is_given_with_its_interval() {
+        let cost = |high| of(&Estimate { median: 90.0, low: 80.0, high });
+        assert_eq!(cost(102.0), "90.0 ns \u{b1} 12.0 ns");
+        assert_eq!(cost(195.0), "90.0 ns (+80.0 to +195.0 ns)");
     }
 
     #[test]
