@@ -30,6 +30,11 @@ pub struct Experiment {
 }
 
 impl Experiment {
+    /// Whether it needs a machine.
+    pub fn needs_kvm(&self) -> bool {
+        matches!(self.group(), "exit" | "run")
+    }
+
     /// What stands before the slash of its name.
     pub fn group(&self) -> &'static str {
         self.name.split_once('/').map_or(self.name, |(group, _)| group)

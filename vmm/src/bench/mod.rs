@@ -27,11 +27,15 @@ use serde::{Deserialize, Serialize};
 
 use crate::confine::{install, table};
 use crate::machine::BuildError;
+use crate::machine::kvm::KvmError;
 use crate::tracepoint;
 
 /// Why something could not be measured.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
+    /// No KVM.
+    #[error(transparent)]
+    Kvm(#[from] KvmError),
     /// No machine.
     #[error("cannot build a machine to measure: {0}")]
     Machine(#[from] Box<BuildError>),

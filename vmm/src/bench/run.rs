@@ -41,6 +41,8 @@ pub struct Plan<'a> {
     pub depth: Depth,
     /// What.
     pub experiments: Vec<&'static Experiment>,
+    /// What is not measured, and why, for the warnings.
+    pub left_out: Option<String>,
     /// Filters of other programs' policies.
     pub others: Vec<Other>,
     /// Told how far it is, in shares of the whole.
@@ -74,7 +76,7 @@ pub fn run(plan: &Plan<'_>) -> Result<Findings, Error> {
     Ok(Findings {
         at: Utc(began).to_string(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
-        warnings: warnings(&environment, busy, &tables),
+        warnings: plan.left_out.iter().cloned().chain(warnings(&environment, busy, &tables)).collect(),
         environment,
         busy,
         processes: plan.depth.processes as usize,

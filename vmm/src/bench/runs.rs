@@ -11,6 +11,7 @@ use super::Error;
 use super::experiment::{Prepared, Work};
 use super::method::{Contestant, Timed, clock};
 use super::variant::{Part, Variant};
+use crate::machine::kvm;
 
 /// Exits of a block of a run that is there to check what the exit path says.
 pub const EXITS: u32 = 200;
@@ -74,6 +75,8 @@ const RUNS: [Runs; 4] = [
 /// See [`Error`].
 pub fn prepare(name: &str, work: Work) -> Result<Prepared, Error> {
     let runs = RUNS.iter().find(|runs| runs.name == name).ok_or(Error::Unknown)?;
+    // Of a run that cannot begin no more could be said than that it did not.
+    kvm::open()?;
     let program = env::current_exe().map_err(Error::Run)?;
     let mut kinds = vec![
         ("no filter", Part::Baseline, "none"),

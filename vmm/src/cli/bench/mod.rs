@@ -25,6 +25,7 @@ use crate::bench::findings::{Findings, SCHEMA};
 use crate::bench::run::{DEFAULT, Depth, Plan, QUICK, run as measure};
 use crate::bench::variant::Other;
 use crate::bench::{self, worker};
+use crate::machine::kvm;
 
 const EXAMPLES: &str = "\
 Variants are measured side by side in short blocks, in fresh processes and in random order, and what \
@@ -168,7 +169,13 @@ impl Args {
         }
         // What cannot be read or written is known before minutes go by.
         let depth = if self.quick { QUICK } else { DEFAULT };
-        let experiments = chosen(&self.only, depth)?;
+        let mut experiments = chosen(&self.only, depth)?;
+        let mut left_out = None;
+        // Whoever asks for it by name hears that it cannot be.
+        if let (true, Err(error)) = (self.only.is_empty(), kvm::open()) {
+            experiments.retain(|experiment| !experiment.needs_kvm());
+            left_out = Some(format!("what needs a machine is left out: {error}"));
+        }
         let others = self.against.iter().map(|text| other(text, &self.reading)).collect::<Result<_, _>>()?;
         let old = self.compare.as_deref().map(earlier::read).transpose()?;
         for path in
@@ -180,7 +187,7 @@ impl Args {
             earlier::read(path)?
         } else {
             let progress = Progress::new();
-            measure(&Plan { depth, experiments, others, progress: &|share| progress.show(share) })?
+            measure(&Plan { depth, experiments, left_out, others, progress: &|share| progress.show(share) })?
         };
         self.write(&findings)?;
         let changes = old.as_ref().map(|old| changes(old, &findings));

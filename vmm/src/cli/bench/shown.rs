@@ -186,6 +186,9 @@ fn why_withheld(table: &Table) -> String {
 pub(in crate::cli) fn machine(findings: &Findings) -> Vec<String> {
     let Findings { environment, busy, processes, seconds, at, .. } = findings;
     let minute: String = at.chars().take("2026-11-28T14:30".len()).collect();
+    // Of each the name; JSON and the page have what the kernel does about it.
+    let flaws: Vec<&str> =
+        environment.mitigations.iter().filter_map(|flaw| Some(flaw.split_once(':')?.0)).collect();
     vec![
         format!("{}.", environment.line()),
         format!(
@@ -195,6 +198,12 @@ pub(in crate::cli) fn machine(findings: &Findings) -> Vec<String> {
             nanoseconds(environment.clock_resolution_ns),
             environment.load,
             percent(busy.others),
+        ),
+        format!(
+            "Mitigations of {}; seccomp answers {}; governor {}.",
+            if flaws.is_empty() { "nothing".to_owned() } else { flaws.join(", ") },
+            environment.seccomp_actions,
+            environment.governor
         ),
         format!("{} UTC, {processes} processes in {seconds:.0} s.", minute.replace('T', " ")),
     ]
