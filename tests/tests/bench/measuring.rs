@@ -38,15 +38,25 @@ fn the_exit_path_has_its_control_and_its_planted_cost_and_says_what_it_comes_to(
     let allowing = path("allowing.json", ALLOWING);
     let refusing = path("refusing.json", &ALLOWING.replace("\"ioctl\", ", ""));
     let other = format!("somebody's={allowing}");
-    let (found, said) =
-        measured(&["--quick", "--only", "exit/refused", "--against", &other, "--against", &refusing]);
+    // A filter as it stands: `BPF_RET | BPF_K` with SECCOMP_RET_ALLOW.
+    let filter = folder.path().join("one.bpf");
+    fs::write(&filter, [0x06, 0, 0, 0, 0, 0, 0xff, 0x7f]).expect("the folder takes a file");
+    let filter = format!("one={}", filter.display());
+    let others = ["--against", &other, "--against", &refusing, "--against", &filter];
+    let (found, said) = measured(&[&["--quick", "--only", "exit/refused"], &others[..]].concat());
     assert_eq!((&found["report"], &found["schema"]), (&"bench".into(), &1.into()));
     assert_eq!(found["processes"], 8);
     let table = &found["tables"][0];
     let names = rows(table);
-    for name in
-        ["bitmask tier", "filter tier", "written by hand", "seccompiler", "traced (ptrace)", "somebody's"]
-    {
+    for name in [
+        "bitmask tier",
+        "filter tier",
+        "written by hand",
+        "seccompiler",
+        "traced (ptrace)",
+        "one",
+        "somebody's",
+    ] {
         assert!(names.contains(&name), "{name}: {names:?}");
     }
     assert_eq!(names[..3], ["no filter", "no filter, again", "no filter, with work"]);
@@ -69,6 +79,8 @@ fn the_exit_path_has_its_control_and_its_planted_cost_and_says_what_it_comes_to(
         let row = table["rows"].as_array().and_then(|rows| rows.iter().find(|row| row["name"] == name));
         row.and_then(|row| row["executed"].as_f64())
     };
+    let one = table["rows"].as_array().and_then(|rows| rows.iter().find(|row| row["name"] == "one"));
+    assert_eq!(one.map(|row| &row["instructions"]), Some(&1.into()), "it was not compiled again");
     assert_eq!(
         [executed("no filter"), executed("bitmask tier"), executed("written by hand")],
         [None, Some(0.0), Some(9.0)]

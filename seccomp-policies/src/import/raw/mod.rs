@@ -108,6 +108,24 @@ pub fn table(name: &str, bytes: &[u8], options: &Options) -> Result<Table, Diagn
     }
 }
 
+/// Reads a program's instructions as they stand, whatever they decide.
+///
+/// # Errors
+/// A file that cannot be read, and bytes that are no program that the kernel would take.
+pub fn instructions(path: &Path, options: &Options) -> Result<Vec<Instruction>, Diagnostics> {
+    let (name, bytes) = (path.display().to_string(), input::read(path)?);
+    let input = Input { name: &name, bytes: &bytes, folder: None };
+    match Program::read(&input, options.target()) {
+        Ok(program) => Ok(program.instructions().to_vec()),
+        Err(refused) => {
+            let (source, error) = *refused;
+            let mut findings = Findings::new(false);
+            findings.error(error);
+            Err(findings.finish(Format::Raw, Vec::new(), vec![source]).err().unwrap_or_default())
+        }
+    }
+}
+
 /// A program and what it decides; where there is none, the text that the findings are about.
 fn decided(
     input: &Input,

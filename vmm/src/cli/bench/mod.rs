@@ -9,10 +9,11 @@ mod prometheus;
 pub(super) mod shown;
 mod text;
 
+use std::fs;
 use std::path::PathBuf;
 
 use seccomp_policies::compile::reference;
-use seccomp_policies::import;
+use seccomp_policies::import::{self, Format};
 use seccomp_policies::syscalls::Arch;
 
 use self::progress::Progress;
@@ -58,7 +59,8 @@ pub struct Args {
     /// Measure nothing, and show an earlier run again, which --json has written
     #[arg(long, value_name = "FILE", conflicts_with_all = ["quick", "only", "list", "against"])]
     show: Option<PathBuf>,
-    /// Measure the exit path behind another program's policy too, by seccompiler's order; may be given several times
+    /// Measure the exit path behind another program's policy too, in seccompiler's order, or behind a filter as it
+    /// stands; may be given several times
     #[arg(long, value_name = "[NAME=]FILE[:ROLE]")]
     against: Vec<String>,
     /// Say what has changed since an earlier run, which --json has written
@@ -236,14 +238,24 @@ fn chosen(names: &[String], depth: Depth) -> Result<Vec<&'static Experiment>, Er
     Ok(EXPERIMENTS.iter().filter(is_chosen).collect())
 }
 
-/// Another program's policy, in seccompiler's order: so Firecracker has it.
+/// Another program's policy, in seccompiler's order: so Firecracker has it. A program is measured as it stands.
 fn other(text: &str, reading: &Reading) -> Result<Other, Error> {
     let Named { name, path, role } = Named::of(text);
+    let name = name.unwrap_or_else(|| path.file_stem().unwrap_or_default().to_string_lossy().into_owned());
     let options = reading.options(Some(Arch::X86_64), role);
-    let imported = import::read(&path, reading.from, &options).map_err(|findings| {
+    let refused = |findings| {
         output::show(&findings);
         Error::Refused { path: path.clone() }
-    })?;
+    };
+    let is_program = || {
+        let bytes = fs::read(&path).unwrap_or_default();
+        Format::detect(&path.display().to_string(), &bytes) == Format::Raw
+    };
+    if reading.from.map_or_else(is_program, |format| format == Format::Raw) {
+        let program = import::raw::instructions(&path, &options).map_err(refused)?;
+        return Ok(Other::new(name, &program));
+    }
+    let imported = import::read(&path, reading.from, &options).map_err(refused)?;
     output::show_losses(&imported.notes);
     let policies = imported.policies;
     let policy = match &policies[..] {
@@ -255,6 +267,5 @@ fn other(text: &str, reading: &Reading) -> Result<Other, Error> {
         }
     };
     let program = reference(policy).map_err(|source| Error::Compile { path: path.clone(), source })?;
-    let name = name.unwrap_or_else(|| path.file_stem().unwrap_or_default().to_string_lossy().into_owned());
     Ok(Other::new(name, program.instructions()))
 }
