@@ -88,8 +88,7 @@ pub(super) fn all(others: &[Other], processors: &[usize]) -> Result<(Vec<Way>, V
     let mut left_out = Vec::new();
     for other in others {
         let program = other.instructions();
-        // The measuring thread waits for its orders by futex.
-        if variant::allows(program, &call) && variant::allows(program, &variant::call("futex", [0; 6])) {
+        if variant::allows(program, &call) && waiting().iter().all(|call| variant::allows(program, call)) {
             ways.push(held(&other.name, Hold::Program(program)));
         } else {
             left_out.push(other.name.clone());
@@ -138,6 +137,17 @@ fn crowded(rules: u32, side: Side) -> Result<Checked, Error> {
 /// `KVM_RUN` as a filter sees it, on the vCPU's slot and with the argument that the kernel asks for.
 pub fn kvm_run() -> Call {
     variant::call("ioctl", [u64::from(vcpu::slot::VCPU.unsigned_abs()), KVM_RUN_REQUEST, 0, 0, 0, 0])
+}
+
+/// By which calls the measuring thread waits for its orders and says that it is done: those of the standard library's locks, futex
+/// operations `FUTEX_WAIT_BITSET` without a limit of time and `FUTEX_WAKE`, private (Linux `include/uapi/linux/futex.h`).
+fn waiting() -> [Call; 2] {
+    let private = |operation: i32| u64::from((operation | libc::FUTEX_PRIVATE_FLAG).unsigned_abs());
+    let any = u64::from(u32::MAX);
+    [
+        variant::call("futex", [0, private(libc::FUTEX_WAIT_BITSET), 0, 0, 0, any]),
+        variant::call("futex", [0, private(libc::FUTEX_WAKE), 1, 0, 0, 0]),
+    ]
 }
 
 /// Linux `include/uapi/linux/bpf_common.h`: load a word at a fixed offset; jump if it equals; return a constant.
@@ -234,6 +244,15 @@ mod tests {
             assert_eq!(crowded(0, side).unwrap().policy, own);
             assert_eq!(crowded(40, side).unwrap().policy.rules.len(), own.rules.len() + 40);
         }
+    }
+
+    #[test]
+    fn a_filter_of_the_vcpu_itself_is_not_left_out() {
+        let Hold::Program(program) = variant::embedded(&vcpu::POLICY, Tier::Filter) else {
+            panic!("a filter")
+        };
+        let (ways, left_out) = all(&[Other::new("its own".into(), program)], &[]).unwrap();
+        assert!(left_out.is_empty() && ways.iter().any(|way| way.variant.name == "its own"), "{left_out:?}");
     }
 
     #[test]
