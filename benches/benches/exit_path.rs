@@ -15,7 +15,7 @@ const PATHS: [(&str, u64); 2] = [("exit/port", 50), ("exit/refused", 1500)];
 
 fn main() {
     // Without a tracer: that would have to be made before the first thread is.
-    let mut exit_path = or_stop(ExitPath::new(Vec::new(), Vec::new(), or_stop(processors())));
+    let mut exit_path = or_stop(ExitPath::new(Vec::new(), Ok(Vec::new()), or_stop(processors())));
     let mut criterion = Criterion::default().configure_from_args();
     for (name, calls) in PATHS {
         let mut contest = Contest::of(or_stop(exit_path.prepare(name, Work::calibrate())), calls);

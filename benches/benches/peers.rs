@@ -66,7 +66,7 @@ fn filters(criterion: &mut Criterion, report: &mut Report) {
         Other::new(name.to_owned(), or_stop(libseccomp.compile(&own, tree)).instructions())
     };
     let others = [("libseccomp", Tree::Priority), ("libseccomp, tree", Tree::Binary)].map(other).to_vec();
-    let mut exit_path = or_stop(ExitPath::new(others, Vec::new(), or_stop(processors())));
+    let mut exit_path = or_stop(ExitPath::new(others, Ok(Vec::new()), or_stop(processors())));
     let prepared = or_stop(exit_path.prepare("exit/refused", Work::calibrate()));
     add(criterion, report, ("KVM_RUN refused", NANOSECONDS), Contest::of(prepared, 1500));
     report.add(format!("Libseccomp {}.", libseccomp.version()));

@@ -84,7 +84,7 @@ fn carry_out(
         processors.iter().cycle().nth(usize::try_from(order.seed).unwrap_or(0) % processors.len().max(1));
     stay_on(own.map_or(&[], std::slice::from_ref))?;
     let work = Work::calibrate();
-    let mut tracers = Some(tracers.unwrap_or_default());
+    let mut tracers = Some(tracers);
     let mut exit_path = None;
     for (name, milliseconds) in &order.experiments {
         let start = Instant::now();
@@ -94,7 +94,7 @@ fn carry_out(
                 let exit_path = match &mut exit_path {
                     Some(exit_path) => exit_path,
                     none => {
-                        let tracers = tracers.take().unwrap_or_default();
+                        let tracers = tracers.take().unwrap_or_else(|| Ok(Vec::new()));
                         none.insert(ExitPath::new(order.others.clone(), tracers, processors.clone())?)
                     }
                 };

@@ -60,7 +60,7 @@ pub struct ExitPath {
     tracers: Vec<Tracer>,
     processors: Vec<usize>,
     event: Result<Rc<Events>, Error>,
-    /// What of `others` could not be measured.
+    /// What could not be measured, and why.
     left_out: Vec<String>,
     threads: Vec<(Way, Rc<Threads>)>,
 }
@@ -72,14 +72,23 @@ struct Threads(Vec<(Variant, Company, Vec<Measured<Block>>)>);
 const ALIKE: usize = 3;
 
 impl ExitPath {
-    /// `tracers`: [`TRACERS`] of them, or none where there is no tracing. `processors`: where who is in company may run.
+    /// `tracers`: [`TRACERS`] of them, or why there are none. `processors`: where who is in company may run.
     ///
     /// # Errors
     /// [`Error::Check`]
-    pub fn new(others: Vec<Other>, tracers: Vec<Tracer>, processors: Vec<usize>) -> Result<Self, Error> {
+    pub fn new(
+        others: Vec<Other>,
+        tracers: Result<Vec<Tracer>, Error>,
+        processors: Vec<usize>,
+    ) -> Result<Self, Error> {
         thread::be_ready();
         let event = Events::of(&variant::policy(&vcpu::POLICY)?.policy, &["ioctl"]).map(Rc::new);
-        Ok(Self { others, tracers, processors, event, left_out: Vec::new(), threads: Vec::new() })
+        let mut left_out = Vec::new();
+        let tracers = tracers.unwrap_or_else(|error| {
+            left_out.push(format!("no thread could be traced: {error}"));
+            Vec::new()
+        });
+        Ok(Self { others, tracers, processors, event, left_out, threads: Vec::new() })
     }
 
     /// Makes ready for one of the experiments.
@@ -89,8 +98,7 @@ impl ExitPath {
     pub fn prepare(&mut self, name: &str, work: Work) -> Result<Prepared, Error> {
         let (_, path) = PATHS.iter().find(|(own, _)| *own == name).ok_or(Error::Unknown)?;
         let threads = self.threads(path.way)?;
-        let mut notes: Vec<String> =
-            self.left_out.iter().map(|name| format!("{name} allows no KVM_RUN, and is left out")).collect();
+        let mut notes = self.left_out.clone();
         if let Err(error) = &self.event {
             notes.push(format!("no event filter could be opened: {error}"));
         }
@@ -112,7 +120,12 @@ impl ExitPath {
         }
         let guest = Guest::new(way)?;
         let (ways, left_out) = hold::all(&self.others, &self.processors)?;
-        self.left_out = left_out;
+        for name in left_out {
+            let note = format!("{name} allows no KVM_RUN, and is left out");
+            if !self.left_out.contains(&note) {
+                self.left_out.push(note);
+            }
+        }
         let mut threads = Vec::new();
         for hold::Way { variant, held, company } in ways {
             let tracer = if company == Company::Tracer { self.tracers.pop() } else { None };
@@ -122,8 +135,9 @@ impl ExitPath {
             let count = if company == Company::Nobody { ALIKE } else { 1 };
             let alike: Vec<_> =
                 (0..count).map(|_| thread::start(guest, held.clone())).collect::<Result<_, _>>()?;
-            if let Some(tracer) = tracer {
-                tracer.trace(alike[0].tid())?;
+            if let Some(Err(error)) = tracer.map(|tracer| tracer.trace(alike[0].tid())) {
+                self.left_out.push(format!("no thread could be traced: {error}"));
+                continue;
             }
             threads.push((variant, company, alike));
         }
