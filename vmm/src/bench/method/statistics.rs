@@ -364,6 +364,14 @@ mod tests {
     }
 
     #[test]
+    fn of_eight_processes_the_interval_reaches_the_outermost() {
+        // A plain percentile bootstrap stops one before: five of eight draws are the same one in a thousand times.
+        let processes: Vec<Vec<f64>> = (1..=8_u32).map(|own| vec![f64::from(own)]).collect();
+        let estimate = bootstrap_processes(&processes, 1).unwrap();
+        assert_eq!((estimate.low, estimate.median, estimate.high), (1.0, 4.5, 8.0));
+    }
+
+    #[test]
     fn rounds_make_up_for_no_processes() {
         let few = bootstrap_processes(&processes(8, 1), 1).unwrap();
         let pooled: Vec<f64> = processes(8, 1).concat();
