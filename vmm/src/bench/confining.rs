@@ -10,8 +10,6 @@ use rustix::event::{EventfdFlags, eventfd};
 use seccomp_policies::action::Action;
 use seccomp_policies::bpf::Instruction;
 use seccomp_policies::compile::reference;
-use seccomp_policies::language::check_sources;
-use seccomp_policies::syscalls::Arch;
 
 use super::Error;
 use super::experiment::{NOTHING, Prepared, Work};
@@ -203,8 +201,7 @@ fn lengths() -> Result<Vec<Step>, Error> {
         let rule = |fd: u32| format!("ioctl: fd == {} && cmd == TCGETS -- a rule\n", 1000 + fd);
         let text: String = (0..rules).map(rule).collect();
         let text = format!("role long\ntier filter\notherwise trap\n{text}");
-        let checked = check_sources("long.policy", &[("long.policy", &text)], Arch::X86_64)
-            .map_err(|findings| Error::Check(Box::new(findings)))?;
+        let checked = variant::checked("long.policy", &[("long.policy", &text)])?;
         let program = reference(&checked.policy)?.instructions().to_vec();
         let instructions = program.len();
         Ok(Step::install(&format!("{instructions} instructions"), harmless(Hold::Program(program.leak()))))

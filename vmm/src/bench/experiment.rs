@@ -6,7 +6,7 @@ use super::Error;
 use super::exit_path::hold;
 use super::method::clock::work;
 use super::method::{Contest, Contestant};
-use super::variant::Variant;
+use super::variant::{Part, Variant};
 
 /// A table of findings, before there are any.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,6 +49,10 @@ const OF_A_FILTER: &[(&str, &str)] = &[
     (hold::FILTER, "Firecracker"),
 ];
 
+/// What most have: a part of every process, not of a quick run, and no pairs.
+const ORDINARY: Experiment =
+    Experiment { name: "", title: "", call: "", share: 0, every: 1, quick: false, least: 3, pairs: &[] };
+
 /// The table whose calls find the caches cold.
 pub const COLD: &str = "exit/cold";
 
@@ -60,10 +64,9 @@ pub const EXPERIMENTS: &[Experiment] = &[
         call: "KVM_RUN with an argument that is not zero, which KVM refuses before it enters the guest: for a filter the \
                same call, without the guest around it",
         share: 12,
-        every: 1,
         quick: true,
-        least: 3,
         pairs: OF_A_FILTER,
+        ..ORDINARY
     },
     Experiment {
         name: COLD,
@@ -71,40 +74,33 @@ pub const EXPERIMENTS: &[Experiment] = &[
         call: "the same call after 2 MiB of other memory and as many branches as nobody can foretell: a vCPU comes back \
                from its guest like that",
         share: 18,
-        every: 1,
-        quick: false,
-        least: 3,
         pairs: OF_A_FILTER,
+        ..ORDINARY
     },
     Experiment {
         name: "exit/port",
         title: "port exit",
         call: "the guest writes to a port that nobody listens on; the thread comes back from KVM_RUN and enters again",
         share: 24,
-        every: 1,
         quick: true,
-        least: 3,
         pairs: OF_A_FILTER,
+        ..ORDINARY
     },
     Experiment {
         name: "exit/mmio",
         title: "MMIO exit",
         call: "the guest reads memory that is not there; the thread comes back from KVM_RUN and enters again",
         share: 14,
-        every: 1,
-        quick: false,
-        least: 3,
         pairs: OF_A_FILTER,
+        ..ORDINARY
     },
     Experiment {
         name: "exit/ioeventfd",
         title: "exit that an ioeventfd answers",
         call: "the guest writes to a port that KVM answers itself; the thread sees one exit in ten of these",
         share: 16,
-        every: 1,
-        quick: false,
-        least: 3,
         pairs: OF_A_FILTER,
+        ..ORDINARY
     },
     Experiment {
         name: "history/loop",
@@ -112,10 +108,8 @@ pub const EXPERIMENTS: &[Experiment] = &[
         call: "one of the two calls of a loop that hears a bell and rings another, as the console's thread does; timed from \
                outside, since strict mode takes the clock away",
         share: 10,
-        every: 1,
         quick: true,
-        least: 3,
-        pairs: &[],
+        ..ORDINARY
     },
     Experiment {
         name: "calls/io",
@@ -123,90 +117,67 @@ pub const EXPERIMENTS: &[Experiment] = &[
         call: "a call of the io thread, in the proportion of its profile: a disk's page read or written, its bell heard, its \
                interrupt rung, and the wait between",
         share: 8,
-        every: 1,
         quick: true,
-        least: 3,
-        pairs: &[],
+        ..ORDINARY
     },
     Experiment {
         name: "calls/api",
         title: "the API thread's calls",
         call: "a call of the API's thread, as one request has them: heard, read, told to main, its answer heard and written",
         share: 8,
-        every: 1,
-        quick: false,
-        least: 3,
-        pairs: &[],
+        ..ORDINARY
     },
     Experiment {
         name: "confine/steps",
         title: "becoming confined",
         call: "a fresh thread does it once",
         share: 8,
-        every: 1,
         quick: true,
-        least: 3,
-        pairs: &[],
+        ..ORDINARY
     },
     Experiment {
         name: "confine/length",
         title: "installing, by length",
         call: "a fresh thread installs a filter of so many instructions",
         share: 6,
-        every: 1,
-        quick: false,
-        least: 3,
-        pairs: &[],
+        ..ORDINARY
     },
     Experiment {
         name: "confine/threads",
         title: "installing, by threads",
         call: "a fresh thread installs a vCPU's filter while so many others wait",
         share: 6,
-        every: 1,
-        quick: false,
-        least: 3,
-        pairs: &[],
+        ..ORDINARY
     },
     Experiment {
         name: "confine/descriptors",
         title: "a table, by descriptors",
         call: "a fresh thread takes a table of its own with 5 slots, of one that has so many more",
         share: 6,
-        every: 1,
-        quick: false,
-        least: 3,
-        pairs: &[],
+        ..ORDINARY
     },
     Experiment {
         name: "run/start",
         title: "start to the first byte",
         call: "from before the process is made until the guest's first byte is here",
         share: 30,
-        every: 1,
-        quick: false,
-        least: 3,
-        pairs: &[],
+        ..ORDINARY
     },
     Experiment {
         name: "run/exits",
         title: "a run that leaves",
         call: "one of 200 exits of a whole run of the guest `exits`, all threads of it confined: what the exit path says, checked",
         share: 20,
-        every: 1,
-        quick: false,
         least: 2,
-        pairs: &[],
+        ..ORDINARY
     },
     Experiment {
         name: "run/compute",
         title: "a run that computes",
         call: "a whole run of the guest `compute`, which leaves the guest a few hundred times",
         share: 26,
-        every: 1,
-        quick: false,
         least: 2,
-        pairs: &[],
+        ..ORDINARY
     },
     Experiment {
         name: "run/tour",
@@ -214,9 +185,8 @@ pub const EXPERIMENTS: &[Experiment] = &[
         call: "a whole run of the guest `tour`, which mostly waits for its timers",
         share: 16,
         every: 2,
-        quick: false,
         least: 1,
-        pairs: &[],
+        ..ORDINARY
     },
 ];
 
@@ -260,6 +230,11 @@ impl Work {
         let start = Instant::now();
         std::hint::black_box(work(STEPS, 1));
         Self { steps_per_microsecond: f64::from(STEPS) / (start.elapsed().as_secs_f64() * 1e6) }
+    }
+
+    /// The steps of a variant's part: those that take about so long, or none.
+    pub fn steps_of(self, part: Part, time: Duration) -> u32 {
+        if part.has_work() { self.steps(time) } else { 0 }
     }
 
     /// How many steps take about so long.

@@ -90,7 +90,7 @@ pub fn prepare(name: &str, work: Work) -> Result<Prepared, Error> {
     kinds.retain(|(_, _, tier)| runs.blocks > 1 || *tier != "bitmask");
     let contestants = kinds.iter().map(|(_, part, tier)| {
         let (part, tier) = (*part, *tier);
-        let steps = if matches!(part, Part::Planted | Part::Work) { work.steps(runs.planted) } else { 0 };
+        let steps = work.steps_of(part, runs.planted);
         let mut measured = runs.measured(&program, tier, part == Part::Work)?;
         let block = move || {
             let start = Instant::now();

@@ -1,6 +1,7 @@
 //! A thread that measures on command, held as it was when it began: a filter cannot be taken off a thread, so each variant has
 //! one of its own. It never ends, since ending is no call of most policies.
 
+use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI32, Ordering};
 use std::thread;
@@ -54,6 +55,21 @@ impl<O: Send + 'static> Measured<O> {
         self.tid.load(Ordering::Relaxed)
     }
 }
+
+/// One block after the other by threads that are alike, in turn: where one thread's stack lies is chance.
+pub fn in_turn<O: Copy + Send + 'static>(
+    alike: Rc<[Measured<O>]>,
+    order: O,
+) -> impl FnMut() -> Result<Timed, Error> {
+    let mut turn = 0;
+    move || {
+        turn = (turn + 1) % alike.len();
+        alike[turn].order(order)
+    }
+}
+
+/// So many threads are alike of a variant that has nobody in its company.
+pub const ALIKE: usize = 3;
 
 /// The processors that this process may use, ascending.
 ///

@@ -30,6 +30,13 @@ pub enum Part {
     Subject,
 }
 
+impl Part {
+    /// Whether the planted work is done.
+    pub fn has_work(self) -> bool {
+        matches!(self, Self::Planted | Self::Work)
+    }
+}
+
 /// A variant without how it is measured.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Variant {
@@ -92,8 +99,25 @@ impl Other {
 /// # Errors
 /// [`Error::Check`], which the build excludes.
 pub fn policy(embedded: &Embedded) -> Result<Checked, Error> {
-    check_sources(embedded.sources[0].0, embedded.sources, Arch::X86_64)
-        .map_err(|findings| Error::Check(Box::new(findings)))
+    checked(embedded.sources[0].0, embedded.sources)
+}
+
+/// The policy of texts, of which `name` is the first.
+///
+/// # Errors
+/// [`Error::Check`]
+pub fn checked(name: &str, sources: &[(&str, &str)]) -> Result<Checked, Error> {
+    check_sources(name, sources, Arch::X86_64).map_err(|findings| Error::Check(Box::new(findings)))
+}
+
+/// What stands in each table beside its subjects, the baseline first: nothing that holds a thread.
+pub fn unheld() -> [Variant; 4] {
+    [
+        Variant::new("no filter", Part::Baseline),
+        Variant::new("no filter, again", Part::Control),
+        Variant::new("no filter, with work", Part::Planted),
+        Variant::new("that work alone", Part::Work),
+    ]
 }
 
 /// What holds a thread of a role, as a run would.

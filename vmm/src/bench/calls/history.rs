@@ -14,13 +14,12 @@ use std::time::{Duration, Instant};
 
 use rustix::event::{EventfdFlags, eventfd};
 use seccomp_policies::compile::{Weights, bitmask, optimize, reference};
-use seccomp_policies::language::{Checked, check_sources};
-use seccomp_policies::syscalls::Arch;
+use seccomp_policies::language::Checked;
 
 use crate::bench::Error;
 use crate::bench::event::Events;
 use crate::bench::experiment::{Prepared, Work};
-use crate::bench::method::{BLOCKS, Contestant, Timed, clock};
+use crate::bench::method::{Contestant, Timed, clock};
 use crate::bench::variant::{self, Part, Variant};
 use crate::confine::install::{self, Hold};
 use crate::confine::table::{self, Placement};
@@ -47,9 +46,6 @@ const TURNS: u32 = 400;
 
 /// What the planted work takes for each call.
 const PLANTED: Duration = Duration::from_nanos(40);
-
-/// The events are opened and closed for their blocks.
-const EVENT_EVERY: usize = 16;
 
 /// Where the loop's descriptors lie.
 mod slot {
@@ -88,8 +84,7 @@ const COUNT: usize = 8;
 /// # Errors
 /// See [`Error`].
 pub fn prepare(work: Work) -> Result<Prepared, Error> {
-    let checked = check_sources("loop.policy", &[("loop.policy", POLICY)], Arch::X86_64)
-        .map_err(|findings| Error::Check(Box::new(findings)))?;
+    let checked = variant::checked("loop.policy", &[("loop.policy", POLICY)])?;
     let mut notes = Vec::new();
     let events = match Events::of(&checked.policy, &["read", "write"]) {
         Ok(events) => Some(events),
@@ -100,7 +95,7 @@ pub fn prepare(work: Work) -> Result<Prepared, Error> {
     };
     let (mut variants, mut contestants) = (Vec::new(), Vec::new());
     for (variant, hold) in holds(&checked)? {
-        let steps = if matches!(variant.part, Part::Planted | Part::Work) { work.steps(PLANTED) } else { 0 };
+        let steps = work.steps_of(variant.part, PLANTED);
         let looping = Looping::start(hold, steps, variant.part == Part::Work)?;
         variants.push(variant);
         contestants.push(Contestant::new(move || looping.block()));
@@ -108,33 +103,27 @@ pub fn prepare(work: Work) -> Result<Prepared, Error> {
     if let Some(events) = events {
         let looping = Looping::start(Hold::Unconfined, 0, false)?;
         variants.push(Variant::new(EVENTS, Part::Subject));
-        let watched = move || {
-            let _watched = events.watch(looping.tid)?;
-            (1..BLOCKS).try_fold(looping.block()?, |quickest, _| Ok(quickest.quicker(looping.block()?)))
-        };
-        contestants.push(Contestant { every: EVENT_EVERY, blocks: 1, ..Contestant::new(watched) });
+        let tid = looping.tid;
+        contestants.push(Contestant::within(move || events.watch(tid), move || looping.block()));
     }
     Ok(Prepared { variants, contestants, notes })
 }
 
 fn holds(checked: &Checked) -> Result<Vec<(Variant, Hold)>, Error> {
-    let unheld = |name, part| (Variant::new(name, part), Hold::Unconfined);
     let call = variant::call("read", [3, 0, COUNT as u64, 0, 0, 0]);
     let held = |name: &str, program: Vec<_>| {
         let hold = Hold::Program(program.leak());
         (Variant::by(name, hold, &call), hold)
     };
     let policy = &checked.policy;
-    Ok(vec![
-        unheld("no filter", Part::Baseline),
-        unheld("no filter, again", Part::Control),
-        unheld("no filter, with work", Part::Planted),
-        unheld("that work alone", Part::Work),
+    let mut all = variant::unheld().map(|variant| (variant, Hold::Unconfined)).to_vec();
+    all.extend([
         (Variant::new(STRICT, Part::Subject), Hold::Strict),
         held(BITMASK, bitmask(policy)?.instructions().to_vec()),
         held(ENGINE, optimize(policy, &Weights::default())?.instructions().to_vec()),
         held(SECCOMPILER, reference(policy)?.instructions().to_vec()),
-    ])
+    ]);
+    Ok(all)
 }
 
 /// A thread that goes through its loop when it is told to.

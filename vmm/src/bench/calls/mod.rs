@@ -10,7 +10,7 @@ use self::mix::Mix;
 use super::Error;
 use super::experiment::{Prepared, Work};
 use super::method::Contestant;
-use super::thread::Measured;
+use super::thread::{ALIKE, Measured, in_turn};
 use super::variant::{self, Part, Variant};
 use crate::confine::Tier;
 use crate::confine::install::Hold;
@@ -21,9 +21,6 @@ const CALLS: u32 = 240;
 /// What the planted work takes: about as much as a filter.
 const PLANTED: Duration = Duration::from_nanos(40);
 
-/// So many threads for each variant, which take turns: where one thread's stack lies is chance.
-const ALIKE: usize = 3;
-
 /// Makes ready for one of the experiments.
 ///
 /// # Errors
@@ -32,22 +29,16 @@ pub fn prepare(name: &str, work: Work) -> Result<Prepared, Error> {
     let mix = Mix::find(name).ok_or(Error::Unknown)?;
     let (mut variants, mut contestants) = (Vec::new(), Vec::new());
     for (variant, hold) in holds(mix)? {
-        let steps = if matches!(variant.part, Part::Planted | Part::Work) { work.steps(PLANTED) } else { 0 };
-        let block =
-            Block { turns: CALLS / mix.length(), work: steps, without_call: variant.part == Part::Work };
-        let alike: Vec<_> = (0..ALIKE).map(|_| start(mix, hold)).collect::<Result<_, _>>()?;
+        let block = Block {
+            turns: CALLS / mix.length(),
+            work: work.steps_of(variant.part, PLANTED),
+            without_call: variant.part == Part::Work,
+        };
+        let alike: Rc<[_]> = (0..ALIKE).map(|_| start(mix, hold)).collect::<Result<_, _>>()?;
         variants.push(variant);
-        contestants.push(contestant(alike.into(), block));
+        contestants.push(Contestant::new(in_turn(alike, block)));
     }
     Ok(Prepared { variants, contestants, notes: vec![mix.says()] })
-}
-
-fn contestant(alike: Rc<[Measured<Block>]>, block: Block) -> Contestant<'static, Error> {
-    let mut turn = 0;
-    Contestant::new(move || {
-        turn = (turn + 1) % alike.len();
-        alike[turn].order(block)
-    })
 }
 
 /// A block of calls.
@@ -71,7 +62,6 @@ fn start(mix: &'static Mix, hold: Hold) -> Result<Measured<Block>, Error> {
 
 /// The variants of a role's policy, the baseline first.
 fn holds(mix: &Mix) -> Result<Vec<(Variant, Hold)>, Error> {
-    let unheld = |name, part| (Variant::new(name, part), Hold::Unconfined);
     let held = |name: &str, hold: Hold| {
         let Hold::Program(program) = hold else { return (Variant::new(name, Part::Subject), hold) };
         let executed = mix.mean(|op| variant::executed(program, &op.call()));
@@ -82,15 +72,13 @@ fn holds(mix: &Mix) -> Result<Vec<(Variant, Hold)>, Error> {
         };
         (variant, hold)
     };
-    Ok(vec![
-        unheld("no filter", Part::Baseline),
-        unheld("no filter, again", Part::Control),
-        unheld("no filter, with work", Part::Planted),
-        unheld("that work alone", Part::Work),
+    let mut all = variant::unheld().map(|variant| (variant, Hold::Unconfined)).to_vec();
+    all.extend([
         held("bitmask tier", variant::embedded(mix.policy, Tier::Bitmask)),
         held("filter tier", variant::embedded(mix.policy, Tier::Filter)),
         held("seccompiler", variant::by_reference(&variant::policy(mix.policy)?)?),
-    ])
+    ]);
+    Ok(all)
 }
 
 #[cfg(test)]

@@ -5,8 +5,7 @@ use std::fmt::Write as _;
 use libc::{SECCOMP_RET_ALLOW, SECCOMP_RET_LOG, SECCOMP_RET_TRAP};
 use seccomp_policies::bpf::Instruction;
 use seccomp_policies::call::Call;
-use seccomp_policies::language::{Checked, check_sources};
-use seccomp_policies::syscalls::Arch;
+use seccomp_policies::language::Checked;
 
 use super::supervisor;
 use super::thread::{Held, KVM_RUN_REQUEST};
@@ -131,7 +130,7 @@ fn crowded(rules: u32, side: Side) -> Result<Checked, Error> {
     let text = format!("{}{crowd}{}", &text[..place], &text[place..]);
     let mut sources = vcpu::POLICY.sources.to_vec();
     sources[0].1 = &text;
-    check_sources(name, &sources, Arch::X86_64).map_err(|findings| Error::Check(Box::new(findings)))
+    variant::checked(name, &sources)
 }
 
 /// `KVM_RUN` as a filter sees it, on the vCPU's slot and with the argument that the kernel asks for.

@@ -16,8 +16,8 @@ use self::tracer::Tracer;
 use super::Error;
 use super::event::Events;
 use super::experiment::{Prepared, Work};
-use super::method::{BLOCKS, Contestant};
-use super::thread::Measured;
+use super::method::Contestant;
+use super::thread::{ALIKE, Measured, in_turn};
 use super::variant::{self, Other, Part, Variant};
 use crate::role::policies::vcpu;
 
@@ -30,9 +30,6 @@ struct Path {
     /// Where each call is told to somebody.
     slow_calls: u32,
 }
-
-/// The event is opened and closed for each of its blocks, which takes as long as a hundred blocks.
-const EVENT_EVERY: usize = 16;
 
 /// What takes microseconds more is seen soon enough.
 const SLOW_EVERY: usize = 4;
@@ -62,14 +59,11 @@ pub struct ExitPath {
     event: Result<Rc<Events>, Error>,
     /// What could not be measured, and why.
     left_out: Vec<String>,
-    threads: Vec<(Way, Rc<Threads>)>,
+    threads: Vec<(Way, Threads)>,
 }
 
-/// A variant with its threads, which take turns: where one thread's stack lies is chance.
-struct Threads(Vec<(Variant, Company, Vec<Measured<Block>>)>);
-
-/// So many threads for each variant that has nobody in its company.
-const ALIKE: usize = 3;
+/// Each variant with its threads, which take turns.
+type Threads = Rc<[(Variant, Company, Rc<[Measured<Block>]>)]>;
 
 impl ExitPath {
     /// `tracers`: [`TRACERS`] of them, or why there are none. `processors`: where who is in company may run.
@@ -103,18 +97,21 @@ impl ExitPath {
             notes.push(format!("no event filter could be opened: {error}"));
         }
         let (mut variants, mut contestants) = (Vec::new(), Vec::new());
-        for (index, (variant, company, _)) in threads.0.iter().enumerate() {
+        for (variant, company, alike) in threads.iter() {
             if *company == Company::Event && self.event.is_err() {
                 continue;
             }
-            let event = self.event.as_ref().ok().cloned();
             variants.push(variant.clone());
-            contestants.push(contestant(threads.clone(), index, path, work, event));
+            let block = block(path, variant.part, *company, work);
+            contestants.push(match (company, &self.event) {
+                (Company::Event, Ok(event)) => watched(event.clone(), alike.clone(), block),
+                _ => contestant(*company, alike.clone(), block),
+            });
         }
         Ok(Prepared { variants, contestants, notes })
     }
 
-    fn threads(&mut self, way: Way) -> Result<Rc<Threads>, Error> {
+    fn threads(&mut self, way: Way) -> Result<Threads, Error> {
         if let Some((_, threads)) = self.threads.iter().find(|(own, _)| *own == way) {
             return Ok(threads.clone());
         }
@@ -133,7 +130,7 @@ impl ExitPath {
                 continue;
             }
             let count = if company == Company::Nobody { ALIKE } else { 1 };
-            let alike: Vec<_> =
+            let alike: Rc<[_]> =
                 (0..count).map(|_| thread::start(guest, held.clone())).collect::<Result<_, _>>()?;
             if let Some(Err(error)) = tracer.map(|tracer| tracer.trace(alike[0].tid())) {
                 self.left_out.push(format!("no thread could be traced: {error}"));
@@ -141,48 +138,33 @@ impl ExitPath {
             }
             threads.push((variant, company, alike));
         }
-        let threads = Rc::new(Threads(threads));
+        let threads: Threads = threads.into();
         self.threads.push((way, threads.clone()));
         Ok(threads)
     }
 }
 
-fn contestant(
-    threads: Rc<Threads>,
-    index: usize,
-    path: &Path,
-    work: Work,
-    event: Option<Rc<Events>>,
-) -> Contestant<'static, Error> {
-    let (variant, company, alike) = &threads.0[index];
-    let (company, tid) = (*company, alike[0].tid());
+fn block(path: &Path, part: Part, company: Company, work: Work) -> Block {
     let is_slow = matches!(company, Company::Supervisor | Company::Tracer | Company::Log);
-    let block = Block {
+    Block {
         kind: path.kind,
         calls: if is_slow { path.slow_calls } else { path.calls },
-        work: match variant.part {
-            Part::Planted | Part::Work => work.steps(PLANTED) * path.kind.ways_out(path.way),
-            _ => 0,
-        },
-        without_call: variant.part == Part::Work,
+        work: work.steps_of(part, PLANTED) * path.kind.ways_out(path.way),
+        without_call: part == Part::Work,
+    }
+}
+
+/// Blocks while the event is open, and so no others: an open event slows every task.
+fn watched(event: Rc<Events>, alike: Rc<[Measured<Block>]>, block: Block) -> Contestant<'static, Error> {
+    let tid = alike[0].tid();
+    Contestant::within(move || event.watch(tid), in_turn(alike, block))
+}
+
+fn contestant(company: Company, alike: Rc<[Measured<Block>]>, block: Block) -> Contestant<'static, Error> {
+    let every = match company {
+        Company::Supervisor | Company::Tracer => SLOW_EVERY,
+        Company::Log => LOG_EVERY,
+        Company::Nobody | Company::Event => 1,
     };
-    let mut turn = 0;
-    let mut order = move || {
-        let alike = &threads.0[index].2;
-        turn = (turn + 1) % alike.len();
-        alike[turn].order(block)
-    };
-    let Some(event) = event.filter(|_| company == Company::Event) else {
-        let every = match company {
-            Company::Supervisor | Company::Tracer => SLOW_EVERY,
-            Company::Log => LOG_EVERY,
-            Company::Nobody | Company::Event => 1,
-        };
-        return Contestant { every, ..Contestant::new(order) };
-    };
-    let watched = move || {
-        let _watched = event.watch(tid)?;
-        (1..BLOCKS).try_fold(order()?, |quickest, _| Ok(quickest.quicker(order()?)))
-    };
-    Contestant { every: EVENT_EVERY, blocks: 1, ..Contestant::new(watched) }
+    Contestant { every, ..Contestant::new(in_turn(alike, block)) }
 }
