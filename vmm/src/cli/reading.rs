@@ -3,8 +3,11 @@
 use std::path::{Path, PathBuf};
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
-use seccomp_policies::import::{Dialect, Format, KernelVersion, Options};
+use seccomp_policies::import::{self, Dialect, Format, KernelVersion, Options};
+use seccomp_policies::language::Policy;
 use seccomp_policies::syscalls::Arch;
+
+use super::output;
 
 /// What is said of files in other formats than ours. Files of ours are read alike whatever it is.
 // Without a group of its name: options that hold these have that name too.
@@ -57,6 +60,21 @@ impl From<Reader> for Dialect {
 }
 
 impl Reading {
+    /// The policies of a file, for 64-bit x86. What is wrong with it, and what of it was lost, is shown; nothing where it does
+    /// not hold.
+    pub(super) fn policies(&self, path: &Path, role: Option<String>) -> Option<Vec<Policy>> {
+        match import::read(path, self.from, &self.options(Some(Arch::X86_64), role)) {
+            Ok(imported) => {
+                output::show_losses(&imported.notes);
+                Some(imported.policies)
+            }
+            Err(findings) => {
+                output::show(&findings);
+                None
+            }
+        }
+    }
+
     /// The importer's options. `arch`: the one that is asked about. `role`: of a file with several threads, the one
     /// that is meant.
     pub(super) fn options(&self, arch: Option<Arch>, role: Option<String>) -> Options {

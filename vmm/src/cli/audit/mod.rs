@@ -12,7 +12,6 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use seccomp_policies::embed::Embedded;
-use seccomp_policies::import;
 use seccomp_policies::language::{self, Policy};
 use seccomp_policies::learn::Mismatch;
 use seccomp_policies::syscalls::Arch;
@@ -173,13 +172,7 @@ const NO_ANSWER: u8 = 2;
 
 /// Reads a policy of any format, for 64-bit x86. What is wrong with it, and what of it was lost, is shown.
 fn read(path: &Path, role: Option<String>, reading: &Reading) -> Result<Vec<Policy>, Error> {
-    let options = reading.options(Some(Arch::X86_64), role);
-    let imported = import::read(path, reading.from, &options).map_err(|findings| {
-        output::show(&findings);
-        Error::Refused { path: path.to_owned() }
-    })?;
-    output::show_losses(&imported.notes);
-    Ok(imported.policies)
+    reading.policies(path, role).ok_or_else(|| Error::Refused { path: path.to_owned() })
 }
 
 /// A policy of the build, from its text.

@@ -242,22 +242,19 @@ fn chosen(names: &[String], depth: Depth) -> Result<Vec<&'static Experiment>, Er
 fn other(text: &str, reading: &Reading) -> Result<Other, Error> {
     let Named { name, path, role } = Named::of(text);
     let name = name.unwrap_or_else(|| path.file_stem().unwrap_or_default().to_string_lossy().into_owned());
-    let options = reading.options(Some(Arch::X86_64), role);
-    let refused = |findings| {
-        output::show(&findings);
-        Error::Refused { path: path.clone() }
-    };
     let is_program = || {
         let bytes = fs::read(&path).unwrap_or_default();
         Format::detect(&path.display().to_string(), &bytes) == Format::Raw
     };
     if reading.from.map_or_else(is_program, |format| format == Format::Raw) {
-        let program = import::raw::instructions(&path, &options).map_err(refused)?;
+        let options = reading.options(Some(Arch::X86_64), role);
+        let program = import::raw::instructions(&path, &options).map_err(|findings| {
+            output::show(&findings);
+            Error::Refused { path: path.clone() }
+        })?;
         return Ok(Other::new(name, &program));
     }
-    let imported = import::read(&path, reading.from, &options).map_err(refused)?;
-    output::show_losses(&imported.notes);
-    let policies = imported.policies;
+    let policies = reading.policies(&path, role).ok_or_else(|| Error::Refused { path: path.clone() })?;
     let policy = match &policies[..] {
         [policy] => policy,
         [] => return Err(Error::Refused { path }),
