@@ -9,7 +9,7 @@ use criterion::measurement::WallTime;
 use criterion::{BenchmarkGroup, BenchmarkId};
 use ringfence::bench::experiment::Prepared;
 use ringfence::bench::method::statistics::{Estimate, bootstrap_median, median, paired_differences};
-use ringfence::bench::method::{self, Timed};
+use ringfence::bench::method::{self, Figure};
 use ringfence::bench::{self, variant::Part};
 
 use crate::or_stop;
@@ -38,7 +38,7 @@ impl<'a> Contest<'a> {
     pub fn new(contestants: Vec<Contestant<'a>>, calls_per_block: u64) -> Self {
         let names = contestants.iter().map(|contestant| contestant.name.to_owned()).collect();
         let one = |mut contestant: Contestant<'a>| {
-            let block = move || Ok(Timed { nanoseconds: (contestant.block)(), migrated: false });
+            let block = move || Ok(Figure { value: (contestant.block)(), migrated: false });
             method::Contestant { blocks: 1, ..method::Contestant::new(block) }
         };
         let inner = method::Contest::new(contestants.into_iter().map(one).collect(), SEED);
@@ -75,7 +75,7 @@ impl<E: Display> Contest<'_, E> {
             self.round();
         }
         // Of a variant that has not its turn in every round there may be no new figure: then the last one counts.
-        let times = &self.inner.samples.times[contestant];
+        let times = &self.inner.samples.figures[contestant];
         let new: Vec<f64> = times[before..].iter().flatten().copied().collect();
         let last = || times.iter().rev().flatten().next().copied().unwrap_or_default();
         let nanoseconds_per_call =
@@ -102,7 +102,7 @@ impl<E: Display> Contest<'_, E> {
     /// What each contestant needs in nanoseconds a call, and what it needs more than the first; nothing before the
     /// first round.
     pub fn results(&self) -> Vec<Outcome> {
-        let all = &self.inner.samples.times;
+        let all = &self.inner.samples.figures;
         let Some(baseline) = all.first() else { return Vec::new() };
         let middle = median(&baseline.iter().flatten().copied().collect::<Vec<_>>());
         let result = |(name, times): (&String, &Vec<Option<f64>>)| {

@@ -2,7 +2,8 @@
 #![forbid(unsafe_code)]
 
 use seccomp_policies::action::Action;
-use seccomp_policies::bpf::Instruction;
+use seccomp_policies::bpf::Comparison;
+use seccomp_policies::bpf::write::{NUMBER, branch, load, ret};
 use seccomp_policies::language::Policy;
 use seccomp_policies::prove::Decisions;
 
@@ -12,33 +13,20 @@ const X32: u32 = 0x4000_0000;
 /// The number of a call that a tracer has taken back, which libseccomp does not count as one of x32.
 const TAKEN_BACK: u32 = u32::MAX;
 
-/// Where the number of a call stands in `struct seccomp_data`.
-const NUMBER: u32 = 0;
-
 /// What libseccomp's program is to decide: what the policy does, but that it answers numbers of the x32 ABI as calls of
 /// another architecture, which end the process; there is no asking it for anything else on `x86_64`.
 pub fn meaning(policy: &Policy) -> Decisions {
-    let jump = |test, k, jt, jf| Instruction { code: code(libc::BPF_JMP | test | libc::BPF_K), jt, jf, k };
-    let answer = |action: Action| statement(libc::BPF_RET | libc::BPF_K, action.to_return_value());
+    let answer = |action: Action| ret(action.to_return_value());
     let x32_ends = [
-        statement(libc::BPF_LD | libc::BPF_W | libc::BPF_ABS, NUMBER),
-        jump(libc::BPF_JGE, X32, 0, 2),
-        jump(libc::BPF_JEQ, TAKEN_BACK, 1, 0),
+        load(NUMBER),
+        branch(Comparison::GreaterOrEqual, X32, 0, 2),
+        branch(Comparison::Equal, TAKEN_BACK, 1, 0),
         answer(Action::KillProcess),
         answer(Action::Allow),
     ];
     // Of stacked programs the stricter answer holds: none is stricter than the end, none less so than leave.
     let x32_ends = Decisions::of_program(&x32_ends).expect("five plain instructions");
     Decisions::combine(&[Decisions::of_policy(policy), x32_ends])
-}
-
-#[expect(clippy::cast_possible_truncation, reason = "operation codes have 16 bits")]
-const fn code(code: u32) -> u16 {
-    code as u16
-}
-
-const fn statement(operation: u32, k: u32) -> Instruction {
-    Instruction { code: code(operation), jt: 0, jf: 0, k }
 }
 
 #[cfg(test)]

@@ -9,14 +9,10 @@
 
 use std::collections::BTreeSet;
 
+use super::write::{ARCH, NUMBER};
 use super::{Arithmetic, Instruction, Operand, Operation, Register, Source};
 use crate::action::Action;
 use crate::syscalls::{self, Arch};
-
-/// Offset of `nr` in `struct seccomp_data`, Linux `include/uapi/linux/seccomp.h`.
-const NUMBER: u32 = 0;
-/// Offset of `arch` in `struct seccomp_data`.
-const ARCH: u32 = 4;
 
 /// The numbers that the kernel's cache answers under this program, ascending.
 ///
@@ -62,23 +58,13 @@ pub fn is_cached(program: &[Instruction], arch: Arch, number: u32) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use libc::{
-        BPF_ABS, BPF_ALU, BPF_AND, BPF_JA, BPF_JEQ, BPF_JMP, BPF_K, BPF_LD, BPF_MEM, BPF_OR, BPF_RET, BPF_ST,
-        BPF_W, BPF_X,
-    };
+    use libc::{BPF_ALU, BPF_AND, BPF_JEQ, BPF_JMP, BPF_K, BPF_LD, BPF_MEM, BPF_OR, BPF_ST, BPF_X};
 
     use super::*;
-    use crate::bpf::{branch, statement};
+    use crate::bpf::Comparison;
+    use crate::bpf::write::{and, branch, instruction, jump, load, ret, statement};
 
     const ALLOW: u32 = libc::SECCOMP_RET_ALLOW;
-
-    fn load(offset: u32) -> Instruction {
-        statement(BPF_LD | BPF_W | BPF_ABS, offset)
-    }
-
-    fn ret(value: u32) -> Instruction {
-        statement(BPF_RET | BPF_K, value)
-    }
 
     /// Whether `read` is answered by the cache when these come before an ALLOW.
     fn is_cached_behind(before: &[Instruction]) -> bool {
@@ -89,8 +75,8 @@ mod tests {
     fn number_architecture_constants_and_jumps_leave_a_call_to_the_cache() {
         assert!(is_cached_behind(&[]));
         assert!(is_cached_behind(&[load(NUMBER), load(ARCH)]));
-        assert!(is_cached_behind(&[load(NUMBER), statement(BPF_ALU | BPF_AND | BPF_K, 0xff)]));
-        assert!(is_cached_behind(&[statement(BPF_JMP | BPF_JA, 1), load(16)]));
+        assert!(is_cached_behind(&[load(NUMBER), and(0xff)]));
+        assert!(is_cached_behind(&[jump(1), load(16)]));
     }
 
     #[test]
@@ -99,13 +85,13 @@ mod tests {
         assert!(!is_cached_behind(&[load(8)]), "the instruction pointer");
         assert!(!is_cached_behind(&[statement(BPF_ALU | BPF_OR | BPF_K, 0)]));
         assert!(!is_cached_behind(&[statement(BPF_ALU | BPF_AND | BPF_X, 0)]));
-        assert!(!is_cached_behind(&[branch(BPF_JMP | BPF_JEQ | BPF_X, 0, 0, 0)]));
+        assert!(!is_cached_behind(&[instruction(BPF_JMP | BPF_JEQ | BPF_X, 0, 0, 0)]));
         assert!(!is_cached_behind(&[statement(BPF_ST, 0), statement(BPF_LD | BPF_MEM, 0)]));
     }
 
     #[test]
     fn a_call_is_cached_by_its_own_path_alone() {
-        let program = [load(NUMBER), branch(BPF_JMP | BPF_JEQ | BPF_K, 1, 0, 1), load(16), ret(ALLOW)];
+        let program = [load(NUMBER), branch(Comparison::Equal, 1, 0, 1), load(16), ret(ALLOW)];
         let first: Vec<u32> = cached_calls(&program, Arch::X86_64).into_iter().take(3).collect();
         assert_eq!(first, [0, 2, 3]);
     }

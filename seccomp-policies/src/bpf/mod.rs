@@ -10,6 +10,7 @@ mod operation;
 mod program;
 mod trace;
 mod validate;
+pub mod write;
 
 pub use crate::embed::{Instruction, MAX_INSTRUCTIONS};
 pub use cache::{cached_calls, is_cached};
@@ -22,15 +23,3 @@ pub use validate::{Invalid, Reason, validate};
 
 /// Words of scratch memory: `BPF_MEMWORDS`, Linux `include/uapi/linux/filter.h`.
 pub const MEMORY_WORDS: u32 = 16;
-
-/// An instruction that does not branch.
-pub(crate) const fn statement(code: u32, k: u32) -> Instruction {
-    branch(code, k, 0, 0)
-}
-
-/// A conditional jump: over `jt` instructions where the comparison with `k` holds, over `jf` where not.
-pub(crate) const fn branch(code: u32, k: u32, jt: u8, jf: u8) -> Instruction {
-    // Opcodes have 16 bits in the kernel's structure and 32 in libc's constants.
-    let [low, high, ..] = code.to_le_bytes();
-    Instruction { code: u16::from_le_bytes([low, high]), jt, jf, k }
-}

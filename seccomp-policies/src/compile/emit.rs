@@ -2,18 +2,9 @@
 
 use super::graph::{Graph, Node, NodeId};
 use crate::action::Action;
-use crate::bpf::{Comparison, Instruction, branch, statement};
+use crate::bpf::write::{ARCH, NUMBER, and, branch, jump, load, ret};
+use crate::bpf::{Comparison, Instruction};
 use crate::syscalls::Arch;
-
-/// Offset of `nr` in `struct seccomp_data`, Linux `include/uapi/linux/seccomp.h`.
-const NUMBER: u32 = 0;
-/// Offset of `arch` in `struct seccomp_data`.
-const ARCH: u32 = 4;
-
-const LOAD: u32 = libc::BPF_LD | libc::BPF_W | libc::BPF_ABS;
-const AND: u32 = libc::BPF_ALU | libc::BPF_AND | libc::BPF_K;
-const JUMP: u32 = libc::BPF_JMP | libc::BPF_JA;
-const RETURN: u32 = libc::BPF_RET | libc::BPF_K;
 
 /// The program: a check of the architecture, then the node that tells call numbers apart and all that it goes on to.
 ///
@@ -27,10 +18,10 @@ pub(super) fn program(graph: &Graph, arch: Arch, numbers: NodeId) -> Vec<Instruc
         sizes: vec![None; graph.len()],
     };
     backward.last(numbers);
-    backward.push(statement(LOAD, NUMBER));
-    backward.push(statement(RETURN, Action::KillProcess.to_return_value()));
-    backward.push(branch(opcode(Comparison::Equal), arch.audit_value(), 1, 0));
-    backward.push(statement(LOAD, ARCH));
+    backward.push(load(NUMBER));
+    backward.push(ret(Action::KillProcess.to_return_value()));
+    backward.push(branch(Comparison::Equal, arch.audit_value(), 1, 0));
+    backward.push(load(ARCH));
     backward.instructions.reverse();
     backward.instructions
 }
@@ -72,14 +63,14 @@ impl Backward<'_> {
     /// Writes the node, once more if it stands already, behind what it goes on to.
     fn write(&mut self, id: NodeId) -> Label {
         let label = match self.graph.node(id) {
-            Node::Return(action) => self.push(statement(RETURN, action.to_return_value())),
+            Node::Return(action) => self.push(ret(action.to_return_value())),
             Node::Load { offset, next } => {
                 self.last(next);
-                self.push(statement(LOAD, offset))
+                self.push(load(offset))
             }
             Node::And { mask, next } => {
                 self.last(next);
-                self.push(statement(AND, mask))
+                self.push(and(mask))
             }
             Node::Branch { comparison, constant, then, otherwise } => {
                 self.branch(comparison, constant, then, otherwise)
@@ -104,7 +95,7 @@ impl Backward<'_> {
             u8::try_from(self.instructions.len() - 1 - label.0).expect("brought into reach above")
         };
         let (jt, jf) = (distance(then), distance(otherwise));
-        self.push(branch(opcode(comparison), constant, jt, jf))
+        self.push(branch(comparison, constant, jt, jf))
     }
 
     /// A place near enough for a conditional jump, whose distance has 8 bits: where the node stands, the node again
@@ -120,7 +111,7 @@ impl Backward<'_> {
             return self.write(id);
         }
         let distance = u32::try_from(distance - 1).expect("a program is short");
-        let step = self.push(statement(JUMP, distance));
+        let step = self.push(jump(distance));
         self.labels[Graph::index(id)] = Some(step);
         step
     }
@@ -138,16 +129,6 @@ impl Backward<'_> {
         self.sizes[Graph::index(id)] = Some(size);
         size
     }
-}
-
-const fn opcode(comparison: Comparison) -> u32 {
-    let operation = match comparison {
-        Comparison::Equal => libc::BPF_JEQ,
-        Comparison::Greater => libc::BPF_JGT,
-        Comparison::GreaterOrEqual => libc::BPF_JGE,
-        Comparison::AnyBit => libc::BPF_JSET,
-    };
-    libc::BPF_JMP | operation | libc::BPF_K
 }
 
 #[cfg(test)]

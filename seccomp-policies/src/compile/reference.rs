@@ -15,7 +15,8 @@ use seccompiler::{
 use super::normal::{self, Alternative};
 use super::{Error, finish, refuse_strict};
 use crate::action::Action;
-use crate::bpf::{Instruction, Program, branch, statement};
+use crate::bpf::write::{NUMBER, branch, jump, load, ret};
+use crate::bpf::{Comparison, Instruction, Program};
 use crate::language::{Policy, Relation, Rule, Test, Width};
 use crate::syscalls::Arch;
 
@@ -30,9 +31,6 @@ pub(super) const MAX_ALTERNATIVES: usize = LIMIT / 5;
 
 /// Instructions at the start of each of seccompiler's programs that check the architecture.
 const ARCH_CHECK: usize = 3;
-
-/// Offset of `nr` in `struct seccomp_data`, Linux `include/uapi/linux/seccomp.h`.
-const NUMBER: u32 = 0;
 
 /// Compiles the policy through seccompiler. A policy without `errno` rules yields exactly its program, but for one with
 /// `otherwise allow`: seccompiler lets calls of the x32 ABI through there.
@@ -60,13 +58,11 @@ pub fn reference(policy: &Policy) -> Result<Program, Error> {
 
 /// Ends the process where the number is one of these; seccompiler has no ranges of numbers.
 fn refusal_of(numbers: &RangeInclusive<u32>) -> [Instruction; 4] {
-    let jump =
-        |comparison, constant, jt, jf| branch(libc::BPF_JMP | libc::BPF_K | comparison, constant, jt, jf);
     [
-        statement(libc::BPF_LD | libc::BPF_W | libc::BPF_ABS, NUMBER),
-        jump(libc::BPF_JGE, *numbers.start(), 0, 2),
-        jump(libc::BPF_JGT, *numbers.end(), 1, 0),
-        statement(libc::BPF_RET | libc::BPF_K, Action::KillProcess.to_return_value()),
+        load(NUMBER),
+        branch(Comparison::GreaterOrEqual, *numbers.start(), 0, 2),
+        branch(Comparison::Greater, *numbers.end(), 1, 0),
+        ret(Action::KillProcess.to_return_value()),
     ]
 }
 
@@ -187,14 +183,14 @@ fn link(programs: Vec<BpfProgram>, otherwise: u32) -> Vec<Instruction> {
         }
         let length = program.len();
         for (at, instruction) in program.iter_mut().enumerate() {
-            if *instruction != statement(libc::BPF_RET | libc::BPF_K, no_match) {
+            if *instruction != ret(no_match) {
                 continue;
             }
             *instruction = if index == last {
-                statement(libc::BPF_RET | libc::BPF_K, otherwise)
+                ret(otherwise)
             } else {
                 let to_next = u32::try_from(length - at - 1).expect("seccompiler's programs are short");
-                statement(libc::BPF_JMP | libc::BPF_JA, to_next)
+                jump(to_next)
             };
         }
         linked.append(&mut program);

@@ -64,7 +64,7 @@ fn the_exit_path_has_its_control_and_its_planted_cost_and_says_what_it_comes_to(
     let is_sound = table["verdict"]["is"] == "sound";
     for row in table["rows"].as_array().expect("a list of rows") {
         let is_subject = row["part"] == "subject";
-        assert!(row["time"]["median"].as_f64().expect("a time") > 0.0, "{row}");
+        assert!(row["value"]["median"].as_f64().expect("a figure") > 0.0, "{row}");
         assert!(row["blocks"].as_u64().expect("a number") > 0, "{row}");
         assert_eq!(
             row["difference"].is_null(),

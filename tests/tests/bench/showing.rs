@@ -14,12 +14,12 @@ fn estimate(low: f64, median: f64, high: f64) -> Value {
     json!({ "median": median, "low": low, "high": high })
 }
 
-fn row(name: &str, part: &str, time: f64, difference: Option<[f64; 3]>) -> Value {
+fn row(name: &str, part: &str, value: f64, difference: Option<[f64; 3]>) -> Value {
     let difference = difference.map(|[low, median, high]| (low, median, high));
     json!({
         "name": name, "part": part, "instructions": if part == "subject" { json!(28) } else { Value::Null },
         "executed": if part == "subject" { json!(9.0) } else { Value::Null },
-        "time": estimate(time - 1.0, time, time + 1.0),
+        "value": estimate(value - 1.0, value, value + 1.0),
         "difference": difference.map(|(low, median, high)| estimate(low, median, high)),
         "share": difference.map(|(low, median, high)| estimate(low / 1e4, median / 1e4, high / 1e4)),
         "blocks": 100, "far_out": 2,
@@ -40,7 +40,8 @@ fn findings(verdict: &str, filter: [f64; 3]) -> Value {
         },
         "busy": { "others": 0.004, "stolen": 0.0 }, "processes": 12, "seconds": 150.0, "warnings": [],
         "tables": [{
-            "name": "exit/port", "title": "port exit", "call": "the guest writes to a port", "rounds": 4000,
+            "name": "exit/port", "title": "port exit", "call": "the guest writes to a port",
+            "unit": "nanoseconds", "rounds": 4000,
             "verdict": { "is": verdict }, "migrated": 0.0, "speed": 0.05,
             "rows": [
                 row("no filter", "baseline", 10000.0, None),
@@ -134,7 +135,7 @@ fn where_the_same_twice_differs_no_difference_is_shown_in_any_form() {
     let first = said.lines().next().expect("a sentence");
     assert!(
         first.starts_with(
-            "What filtering costs cannot be said here: of two that are alike one took longer by +7.0 ns"
+            "What filtering costs cannot be said here: of two that are alike one took more by +7.0 ns"
         ),
         "{first}"
     );
@@ -147,6 +148,26 @@ fn where_the_same_twice_differs_no_difference_is_shown_in_any_form() {
     assert!(!figures.contains("overhead_seconds{table=\"exit/port\",variant=\"filter tier\"}"), "{figures}");
     assert!(figures.contains("ringfence_bench_sound{table=\"exit/port\"} 0\n"), "{figures}");
     assert!(!read(svg).contains("filter tier"), "there is nothing to draw");
+}
+
+#[test]
+fn memory_is_told_in_bytes() {
+    let kept = Kept::new();
+    let mut found = findings("sound", [4096.0, 7680.0, 9000.0]);
+    found["tables"][0]["unit"] = "bytes".into();
+    found["tables"][0]["name"] = "confine/memory".into();
+    let sound = kept.keep("sound.json", &found);
+    let (figures, page) = (utf8(&kept.path("prom")), utf8(&kept.path("html")));
+    let said = said(0, &["--show", &sound, "--prometheus", &figures, "--html", &page, "--compare", &sound]);
+    let filter = said.lines().find(|line| line.starts_with(" filter tier")).expect("a row");
+    assert!(filter.contains("+7.50 KiB") && filter.contains("+4.00 to +8.79 KiB"), "{filter}");
+    assert!(!filter.contains("us") && !said.contains("a call"), "{said}");
+    let read = |path: &str| fs::read_to_string(path).expect("it is written");
+    assert!(read(&page).contains("+7.50 KiB"));
+    let figures = read(&figures);
+    let line = "ringfence_bench_overhead_bytes{table=\"confine/memory\",variant=\"filter tier\"} 7.68e3";
+    assert!(figures.lines().any(|text| text == line), "{figures}");
+    assert!(!figures.contains("_seconds"), "{figures}");
 }
 
 #[test]

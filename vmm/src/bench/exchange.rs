@@ -5,12 +5,12 @@
 
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
-use super::method::Timed;
+use super::method::Figure;
 
 #[derive(Debug)]
 enum Desk<O, E> {
     Order(O),
-    Done(Result<Timed, E>),
+    Done(Result<Figure, E>),
     /// Nothing to do, or taken by the thread.
     Empty,
 }
@@ -33,7 +33,7 @@ impl<O, E> Exchange<O, E> {
     ///
     /// # Errors
     /// The thread's error; it is of no further use then.
-    pub fn measure(&self, order: O) -> Result<Timed, E> {
+    pub fn measure(&self, order: O) -> Result<Figure, E> {
         let mut desk = self.lock();
         // A thread that failed has left its error, in place of which no order may lie.
         if !matches!(*desk, Desk::Done(Err(_))) {
@@ -48,7 +48,7 @@ impl<O, E> Exchange<O, E> {
     }
 
     /// The thread's side: carries out one order after the other, for ever.
-    pub fn serve(&self, mut carry_out: impl FnMut(O) -> Result<Timed, E>) -> ! {
+    pub fn serve(&self, mut carry_out: impl FnMut(O) -> Result<Figure, E>) -> ! {
         loop {
             let order = self.take(|desk| match desk {
                 Desk::Order(order) => Ok(order),
@@ -59,7 +59,7 @@ impl<O, E> Exchange<O, E> {
     }
 
     /// Leaves a result without an order: what kept the thread from taking any.
-    pub fn put(&self, result: Result<Timed, E>) {
+    pub fn put(&self, result: Result<Figure, E>) {
         *self.lock() = Desk::Done(result);
         self.changed.notify_all();
     }

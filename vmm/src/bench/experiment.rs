@@ -2,11 +2,24 @@
 
 use std::time::{Duration, Instant};
 
+use serde::{Deserialize, Serialize};
+
 use super::Error;
+use super::confining::memory;
 use super::exit_path::hold;
 use super::method::clock::work;
 use super::method::{Contest, Contestant};
 use super::variant::{Part, Variant};
+
+/// What a figure is in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Unit {
+    /// Time.
+    Nanoseconds,
+    /// Memory.
+    Bytes,
+}
 
 /// A table of findings, before there are any.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,6 +30,8 @@ pub struct Experiment {
     pub title: &'static str,
     /// What one call of it is.
     pub call: &'static str,
+    /// What its figures are in.
+    pub unit: Unit,
     /// Its part of the time that there is.
     pub share: u32,
     /// It is measured in every process of so many; 1 of all. For what takes seconds.
@@ -50,8 +65,17 @@ const OF_A_FILTER: &[(&str, &str)] = &[
 ];
 
 /// What most have: a part of every process, not of a quick run, and no pairs.
-const ORDINARY: Experiment =
-    Experiment { name: "", title: "", call: "", share: 0, every: 1, quick: false, least: 3, pairs: &[] };
+const ORDINARY: Experiment = Experiment {
+    name: "",
+    title: "",
+    call: "",
+    unit: Unit::Nanoseconds,
+    share: 0,
+    every: 1,
+    quick: false,
+    least: 3,
+    pairs: &[],
+};
 
 /// The table whose calls find the caches cold.
 pub const COLD: &str = "exit/cold";
@@ -154,6 +178,14 @@ pub const EXPERIMENTS: &[Experiment] = &[
         title: "a table, by descriptors",
         call: "a fresh thread takes a table of its own with 5 slots, of one that has so many more",
         share: 6,
+        ..ORDINARY
+    },
+    Experiment {
+        name: memory::NAME,
+        title: "memory of a filter",
+        call: "one of 32 filters that a fresh thread installs and keeps: what the kernel holds for it, but for its machine code",
+        unit: Unit::Bytes,
+        share: 4,
         ..ORDINARY
     },
     Experiment {

@@ -45,6 +45,9 @@ pub enum Error {
     /// A descriptor could not be made.
     #[error("cannot make a descriptor to measure: {0}")]
     Descriptor(io::Error),
+    /// The kernel does not say what it holds.
+    #[error("cannot read what memory the kernel holds (/proc/meminfo): {0}")]
+    Memory(procfs::ProcError),
     /// No thread.
     #[error("cannot start a measuring thread: {0}")]
     Spawn(io::Error),

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use super::Error;
 use super::experiment::{Prepared, Work};
-use super::method::{Contestant, Timed, clock};
+use super::method::{Contestant, Figure, clock};
 use super::variant::{Part, Variant};
 use crate::machine::kvm;
 
@@ -98,7 +98,7 @@ pub fn prepare(name: &str, work: Work) -> Result<Prepared, Error> {
                 std::hint::black_box(clock::work(steps, 1));
             }
             let worked = start.elapsed();
-            Ok(Timed::of(worked + measured()?, runs.calls(), false))
+            Ok(Figure::per_call(worked + measured()?, runs.calls(), false))
         };
         Ok(Contestant { blocks: runs.blocks, ..Contestant::new(block) })
     });

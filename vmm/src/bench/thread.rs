@@ -10,7 +10,7 @@ use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 
 use super::Error;
 use super::exchange::Exchange;
-use super::method::Timed;
+use super::method::Figure;
 
 /// The measuring thread, as its commander sees it. `O`: what it can be told to do.
 #[derive(Debug)]
@@ -26,7 +26,7 @@ impl<O: Send + 'static> Measured<O> {
     /// [`Error::Spawn`]. What goes wrong in the thread is the first order's error.
     pub fn start<W>(prepare: impl FnOnce() -> Result<W, Error> + Send + 'static) -> Result<Self, Error>
     where
-        W: FnMut(O) -> Result<Timed, Error>,
+        W: FnMut(O) -> Result<Figure, Error>,
     {
         let exchange = Arc::new(Exchange::new());
         let tid = Arc::new(AtomicI32::new(0));
@@ -46,7 +46,7 @@ impl<O: Send + 'static> Measured<O> {
     ///
     /// # Errors
     /// The thread's own; it is of no further use then.
-    pub fn order(&self, order: O) -> Result<Timed, Error> {
+    pub fn order(&self, order: O) -> Result<Figure, Error> {
         self.exchange.measure(order)
     }
 
@@ -60,7 +60,7 @@ impl<O: Send + 'static> Measured<O> {
 pub fn in_turn<O: Copy + Send + 'static>(
     alike: Rc<[Measured<O>]>,
     order: O,
-) -> impl FnMut() -> Result<Timed, Error> {
+) -> impl FnMut() -> Result<Figure, Error> {
     let mut turn = 0;
     move || {
         turn = (turn + 1) % alike.len();
@@ -109,11 +109,11 @@ mod tests {
             let mut sum = 0;
             Ok(move |order: i32| {
                 sum += order;
-                Ok(Timed { nanoseconds: f64::from(sum), migrated: false })
+                Ok(Figure { value: f64::from(sum), migrated: false })
             })
         });
         let measured = measured.unwrap();
-        let sum = |nanoseconds| Timed { nanoseconds, migrated: false };
+        let sum = |nanoseconds| Figure { value: nanoseconds, migrated: false };
         assert_eq!(measured.order(2).unwrap(), sum(2.0));
         assert_eq!(measured.order(3).unwrap(), sum(5.0));
         assert!(measured.tid() > 0 && measured.tid() != rustix::thread::gettid().as_raw_nonzero().get());
@@ -122,7 +122,7 @@ mod tests {
     #[test]
     fn a_thread_that_could_not_prepare_says_why_to_whoever_asks() {
         let measured =
-            Measured::<()>::start(|| Err::<fn(()) -> Result<Timed, Error>, _>(Error::Guest("its end")));
+            Measured::<()>::start(|| Err::<fn(()) -> Result<Figure, Error>, _>(Error::Guest("its end")));
         let measured = measured.unwrap();
         assert!(matches!(measured.order(()), Err(Error::Guest("its end"))));
     }

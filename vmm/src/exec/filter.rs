@@ -3,14 +3,12 @@
 
 use seccomp_policies::action::Action;
 use seccomp_policies::bpf::Instruction;
+use seccomp_policies::bpf::write::with_values;
 use seccomp_policies::compile::{self, Weights};
 use seccomp_policies::language::{Condition, Policy, Rule};
 use seccomp_policies::syscalls::by_name;
 
 use super::Manner;
-
-/// `BPF_RET | BPF_K`: return a constant. Linux `include/uapi/linux/bpf_common.h`.
-const RETURN: u16 = 0x06;
 
 /// Compiles a policy so that trap and kill, of a foreign architecture too, become a notification. Errors, `log` and
 /// `allow` stay the kernel's to answer, but for `execve`, whose first call starts the program and is always told.
@@ -19,7 +17,7 @@ const RETURN: u16 = 0x06;
 /// The compiler's.
 pub(super) fn compile(policy: &Policy, manner: Manner) -> Result<Vec<Instruction>, compile::Error> {
     let program = compile::optimize(&watched(policy, manner), &Weights::default())?;
-    Ok(program.instructions().iter().map(told).collect())
+    Ok(with_values(program.instructions(), told))
 }
 
 /// The policy with a trap wherever the listener must hear of a call.
@@ -48,12 +46,10 @@ fn watched(policy: &Policy, manner: Manner) -> Policy {
     watched
 }
 
-fn told(instruction: &Instruction) -> Instruction {
-    let action = Action::from_return_value(instruction.k);
-    match (instruction.code, action) {
-        (RETURN, Some(Action::Trap | Action::KillThread | Action::KillProcess)) => {
-            Instruction { k: libc::SECCOMP_RET_USER_NOTIF, ..instruction.clone() }
-        }
-        _ => instruction.clone(),
+/// The value that stands for this one.
+fn told(value: u32) -> u32 {
+    match Action::from_return_value(value) {
+        Some(Action::Trap | Action::KillThread | Action::KillProcess) => libc::SECCOMP_RET_USER_NOTIF,
+        _ => value,
     }
 }

@@ -3,10 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::bpf::Half;
+use crate::bpf::write::argument;
 use crate::language::{Condition, Relation, Test, Width};
-
-/// Offset of `args` in `struct seccomp_data`, Linux `include/uapi/linux/seccomp.h`.
-const ARGUMENTS: u32 = 16;
 
 /// Half of an argument register: what a program loads at once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -22,7 +20,7 @@ impl Word {
             Half::Low => 0,
             Half::High => 4,
         };
-        ARGUMENTS + 8 * u32::from(self.argument) + half
+        argument(self.argument) + half
     }
 
     /// The word of a call's arguments.

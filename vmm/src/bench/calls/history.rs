@@ -19,7 +19,7 @@ use seccomp_policies::language::Checked;
 use crate::bench::Error;
 use crate::bench::event::Events;
 use crate::bench::experiment::{Prepared, Work};
-use crate::bench::method::{Contestant, Timed, clock};
+use crate::bench::method::{Contestant, Figure, clock};
 use crate::bench::variant::{self, Part, Variant};
 use crate::confine::install::{self, Hold};
 use crate::confine::table::{self, Placement};
@@ -171,13 +171,13 @@ impl Looping {
         Ok(looping)
     }
 
-    fn block(&self) -> Result<Timed, Error> {
+    fn block(&self) -> Result<Figure, Error> {
         self.turns.store(TURNS, Ordering::Release);
         let failed = |call| move |errno: rustix::io::Errno| Error::Call { call, errno: errno.raw_os_error() };
         let start = Instant::now();
         rustix::io::write(&self.go, &1_u64.to_ne_bytes()).map_err(failed("write"))?;
         rustix::io::read(&self.done, &mut [0; COUNT]).map_err(failed("read"))?;
-        Ok(Timed::of(start.elapsed(), 2 * TURNS, false))
+        Ok(Figure::per_call(start.elapsed(), 2 * TURNS, false))
     }
 }
 

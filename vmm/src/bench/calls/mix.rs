@@ -11,7 +11,7 @@ use seccomp_policies::call::Call;
 use seccomp_policies::embed::Embedded;
 
 use crate::bench::Error;
-use crate::bench::method::{Timed, clock};
+use crate::bench::method::{Figure, clock};
 use crate::bench::thread::processor;
 use crate::bench::variant;
 use crate::confine::install::{self, Hold};
@@ -158,7 +158,7 @@ impl Mix {
     }
 
     /// So many turns; the time of one call.
-    pub(super) fn carry_out(&self, turns: u32, work: u32, without_call: bool) -> Result<Timed, Error> {
+    pub(super) fn carry_out(&self, turns: u32, work: u32, without_call: bool) -> Result<Figure, Error> {
         let mut buffer = [0; PAGE];
         let mut value = 1;
         let mut turn = || {
@@ -181,7 +181,7 @@ impl Mix {
         (0..turns).try_for_each(|_| turn())?;
         let elapsed = start.elapsed();
         black_box(value);
-        Ok(Timed::of(elapsed, turns * self.length(), processor() != began_on))
+        Ok(Figure::per_call(elapsed, turns * self.length(), processor() != began_on))
     }
 }
 

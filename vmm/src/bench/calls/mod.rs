@@ -93,7 +93,7 @@ mod tests {
             for (variant, hold) in holds(mix).unwrap() {
                 let thread = start(mix, hold).unwrap();
                 let block = Block { turns: 2, work: 0, without_call: false };
-                assert!(thread.order(block).unwrap().nanoseconds > 0.0, "{} {}", mix.name, variant.name);
+                assert!(thread.order(block).unwrap().value > 0.0, "{} {}", mix.name, variant.name);
             }
         }
     }

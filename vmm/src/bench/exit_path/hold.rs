@@ -3,7 +3,8 @@
 use std::fmt::Write as _;
 
 use libc::{SECCOMP_RET_ALLOW, SECCOMP_RET_LOG, SECCOMP_RET_TRAP};
-use seccomp_policies::bpf::Instruction;
+use seccomp_policies::bpf::write::{ARCH, NUMBER, argument, branch, load, ret};
+use seccomp_policies::bpf::{Comparison, Instruction};
 use seccomp_policies::call::Call;
 use seccomp_policies::language::Checked;
 
@@ -70,7 +71,7 @@ pub(super) fn all(others: &[Other], processors: &[usize]) -> Result<(Vec<Way>, V
     };
     let own = variant::policy(&vcpu::POLICY)?;
     let mut supervised = unheld("asked of a supervisor", Part::Subject, Company::Supervisor);
-    supervised.variant = Variant::held("asked of a supervisor", &supervisor::instructions(), &call);
+    supervised.variant = Variant::held("asked of a supervisor", &supervisor::program(), &call);
     let mut ways = vec![
         unheld(BASELINE, Part::Baseline, Company::Nobody),
         unheld("no filter, again", Part::Control, Company::Nobody),
@@ -93,7 +94,7 @@ pub(super) fn all(others: &[Other], processors: &[usize]) -> Result<(Vec<Way>, V
             left_out.push(other.name.clone());
         }
     }
-    let logging = Hold::Program(Box::leak(Box::new([returning(SECCOMP_RET_LOG)])));
+    let logging = Hold::Program(Box::leak(Box::new([ret(SECCOMP_RET_LOG)])));
     ways.extend([
         Way { company: Company::Log, ..held("each call logged", logging) },
         unheld("event filter watching", Part::Subject, Company::Event),
@@ -149,35 +150,24 @@ fn waiting() -> [Call; 2] {
     ]
 }
 
-/// Linux `include/uapi/linux/bpf_common.h`: load a word at a fixed offset; jump if it equals; return a constant.
-const LOAD: u16 = 0x20;
-const JUMP_IF_EQUAL: u16 = 0x15;
-const RETURN: u16 = 0x06;
-
-fn returning(value: u32) -> Instruction {
-    Instruction { code: RETURN, jt: 0, jf: 0, k: value }
-}
-
 /// What a person would write who has `KVM_RUN` in mind: nine instructions on its way, the least that tests the architecture,
-/// the number, the descriptor and the request. Offsets are those of `struct seccomp_data` (Linux
-/// `include/uapi/linux/seccomp.h`).
+/// the number, the descriptor and the request.
 fn by_hand() -> Vec<Instruction> {
     let (call, futex) = (kvm_run(), variant::call("futex", [0; 6]));
-    let load = |k| Instruction { code: LOAD, jt: 0, jf: 0, k };
-    let equal = |k, jt, jf| Instruction { code: JUMP_IF_EQUAL, jt, jf, k };
+    let equal = |constant, then, otherwise| branch(Comparison::Equal, constant, then, otherwise);
     let low = |value: u64| u32::try_from(value & u64::from(u32::MAX)).unwrap_or_default();
     vec![
-        load(4),
+        load(ARCH),
         equal(call.arch, 0, 7),
-        load(0),
+        load(NUMBER),
         equal(call.number, 0, 4),
-        load(16),
+        load(argument(0)),
         equal(low(call.arguments[0]), 0, 3),
-        load(24),
+        load(argument(1)),
         equal(low(call.arguments[1]), 2, 1),
         equal(futex.number, 1, 0),
-        returning(SECCOMP_RET_TRAP),
-        returning(SECCOMP_RET_ALLOW),
+        ret(SECCOMP_RET_TRAP),
+        ret(SECCOMP_RET_ALLOW),
     ]
 }
 
@@ -256,8 +246,8 @@ mod tests {
 
     #[test]
     fn a_program_of_somebody_else_that_allows_no_kvm_run_is_left_out_and_named() {
-        let refusing = Other::new("refusing".into(), &[returning(SECCOMP_RET_TRAP)]);
-        let allowing = Other::new("allowing".into(), &[returning(SECCOMP_RET_ALLOW)]);
+        let refusing = Other::new("refusing".into(), &[ret(SECCOMP_RET_TRAP)]);
+        let allowing = Other::new("allowing".into(), &[ret(SECCOMP_RET_ALLOW)]);
         let (ways, left_out) = all(&[refusing, allowing], &[]).unwrap();
         assert_eq!(left_out, ["refusing"]);
         let allowing = ways.iter().find(|way| way.variant.name == "allowing").unwrap();

@@ -6,43 +6,26 @@ use std::os::fd::{FromRawFd as _, OwnedFd, RawFd};
 use std::thread;
 
 use rustix::thread::set_no_new_privs;
-use seccomp_policies::bpf::Instruction;
+use seccomp_policies::bpf::write::{NUMBER, argument, branch, load, ret};
+use seccomp_policies::bpf::{Comparison, Instruction};
 use seccomp_policies::syscalls::{Arch, by_name};
 
 use super::thread::KVM_RUN_REQUEST;
 use crate::bench::Error;
 use crate::exec::Listener;
 
-/// Linux `include/uapi/linux/bpf_common.h`: load a word at a fixed offset; jump if it equals; return a constant.
-const LOAD: u16 = 0x20;
-const JUMP_IF_EQUAL: u16 = 0x15;
-const RETURN: u16 = 0x06;
-
-/// Offsets in `struct seccomp_data` (Linux `include/uapi/linux/seccomp.h`): the call's number, and the lower half of its second
-/// argument.
-const NUMBER: u32 = 0;
-const SECOND_ARGUMENT: u32 = 24;
-
 /// The program: `KVM_RUN` is asked about, and every other call allowed.
-fn program() -> [libc::sock_filter; 6] {
+pub(super) fn program() -> Vec<Instruction> {
     let ioctl = by_name(Arch::X86_64, "ioctl").map_or(u32::MAX, |call| call.number);
     let request = u32::try_from(KVM_RUN_REQUEST).unwrap_or(u32::MAX);
-    let one = |code, jt, jf, k| libc::sock_filter { code, jt, jf, k };
-    [
-        one(LOAD, 0, 0, NUMBER),
-        one(JUMP_IF_EQUAL, 0, 3, ioctl),
-        one(LOAD, 0, 0, SECOND_ARGUMENT),
-        one(JUMP_IF_EQUAL, 0, 1, request),
-        one(RETURN, 0, 0, libc::SECCOMP_RET_USER_NOTIF),
-        one(RETURN, 0, 0, libc::SECCOMP_RET_ALLOW),
+    vec![
+        load(NUMBER),
+        branch(Comparison::Equal, ioctl, 0, 3),
+        load(argument(1)),
+        branch(Comparison::Equal, request, 0, 1),
+        ret(libc::SECCOMP_RET_USER_NOTIF),
+        ret(libc::SECCOMP_RET_ALLOW),
     ]
-}
-
-/// The program as others count its instructions.
-pub(super) fn instructions() -> Vec<Instruction> {
-    let instruction =
-        |one: libc::sock_filter| Instruction { code: one.code, jt: one.jt, jf: one.jf, k: one.k };
-    program().map(instruction).to_vec()
 }
 
 /// Puts the calling thread under a supervisor, which is a thread of this process with its old table of descriptors.
@@ -67,9 +50,9 @@ fn answer(listener: &Listener) -> io::Result<()> {
 
 fn install() -> io::Result<OwnedFd> {
     set_no_new_privs(true)?;
-    let mut filter = program();
+    let filter = program();
     let length = u16::try_from(filter.len()).map_err(io::Error::other)?;
-    let program = libc::sock_fprog { len: length, filter: filter.as_mut_ptr() };
+    let program = libc::sock_fprog { len: length, filter: filter.as_ptr().cast_mut().cast() };
     // SAFETY: the kernel copies the program, which is there meanwhile, and makes a descriptor.
     let descriptor = unsafe {
         libc::syscall(

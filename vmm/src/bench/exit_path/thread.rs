@@ -14,7 +14,7 @@ use vmm_sys_util::ioctl::ioctl_with_val;
 use super::guest::{Guest, KICKS_PER_EXIT, PORT, Way};
 use super::supervisor;
 use crate::bench::Error;
-use crate::bench::method::{Timed, clock};
+use crate::bench::method::{Figure, clock};
 use crate::bench::thread::{Measured, processor, stay_on};
 use crate::confine::install::{self, Hold};
 use crate::confine::table::{self, Placement};
@@ -123,7 +123,7 @@ fn until_first_exit(vcpu: &mut VcpuFd, way: Way) -> Result<(), Error> {
     }
 }
 
-fn carry_out(vcpu: &mut VcpuFd, way: Way, block: Block) -> Result<Timed, Error> {
+fn carry_out(vcpu: &mut VcpuFd, way: Way, block: Block) -> Result<Figure, Error> {
     let Block { kind, calls, work, without_call } = block;
     let mut value = 1;
     let mut one = |vcpu: &mut VcpuFd| {
@@ -139,7 +139,7 @@ fn carry_out(vcpu: &mut VcpuFd, way: Way, block: Block) -> Result<Timed, Error> 
         Kind::Exit | Kind::Refused => all(vcpu, calls, one)?,
     };
     black_box(value);
-    Ok(Timed::of(elapsed, calls * kind.ways_out(way), processor() != began_on))
+    Ok(Figure::per_call(elapsed, calls * kind.ways_out(way), processor() != began_on))
 }
 
 fn all(
@@ -259,7 +259,7 @@ mod tests {
             let threads = [(); 3].map(|()| start(guest, Held::By(NONE)).unwrap());
             for thread in threads.iter().cycle().take(7) {
                 for kind in [Kind::Exit, Kind::Refused, Kind::RefusedCold] {
-                    assert!(thread.order(block(kind, 5)).unwrap().nanoseconds > 0.0);
+                    assert!(thread.order(block(kind, 5)).unwrap().value > 0.0);
                 }
             }
         }
@@ -270,9 +270,9 @@ mod tests {
         let thread = start(Guest::new(Way::Port).unwrap(), Held::By(NONE)).unwrap();
         let work = 100_000;
         let alone = Block { work, without_call: true, ..block(Kind::Refused, 20) };
-        let alone = thread.order(alone).unwrap().nanoseconds;
-        let with_call = thread.order(Block { work, ..block(Kind::Refused, 20) }).unwrap().nanoseconds;
-        let call = thread.order(block(Kind::Refused, 20)).unwrap().nanoseconds;
+        let alone = thread.order(alone).unwrap().value;
+        let with_call = thread.order(Block { work, ..block(Kind::Refused, 20) }).unwrap().value;
+        let call = thread.order(block(Kind::Refused, 20)).unwrap().value;
         assert!(alone > 10.0 * call && with_call > 10.0 * call, "{alone} {with_call} {call}");
     }
 

@@ -39,6 +39,7 @@ pub fn table(experiment: &Experiment, found: &[Found]) -> Option<Table> {
     Some(Table {
         name: experiment.name.to_owned(),
         title: experiment.title.to_owned(),
+        unit: experiment.unit,
         call: experiment.call.to_owned(),
         pairs: if verdict == Verdict::Sound { pairs.collect() } else { Vec::new() },
         verdict,
@@ -54,13 +55,13 @@ pub fn table(experiment: &Experiment, found: &[Found]) -> Option<Table> {
 struct Processes<'a>(Vec<&'a Samples>);
 
 impl Processes<'_> {
-    fn times(&self, variant: usize) -> Vec<Vec<f64>> {
-        let of = |samples: &&Samples| samples.times[variant].iter().flatten().copied().collect();
+    fn figures(&self, variant: usize) -> Vec<Vec<f64>> {
+        let of = |samples: &&Samples| samples.figures[variant].iter().flatten().copied().collect();
         self.0.iter().map(of).collect()
     }
 
     fn differences(&self, variant: usize, base: usize) -> Vec<Vec<f64>> {
-        let of = |samples: &&Samples| paired_differences(&samples.times[variant], &samples.times[base]);
+        let of = |samples: &&Samples| paired_differences(&samples.figures[variant], &samples.figures[base]);
         self.0.iter().map(of).collect()
     }
 
@@ -73,7 +74,7 @@ impl Processes<'_> {
 
     /// What lies between the slowest twentieth and the fastest, in shares of the middle.
     fn spread(&self, variant: usize) -> f64 {
-        let all = self.times(variant).concat();
+        let all = self.figures(variant).concat();
         let (Some(low), Some(high)) = (percentile(&all, 0.05), percentile(&all, 0.95)) else { return 0.0 };
         median(&all).map_or(0.0, |middle| (high - low) / middle)
     }
@@ -94,7 +95,7 @@ fn verdict(variants: &[Variant], of_all: &Processes<'_>) -> Verdict {
     }
     let found = place(variants, Part::Planted).and_then(over_baseline);
     let expected =
-        place(variants, Part::Work).and_then(|work| bootstrap_processes(&of_all.times(work), SEED));
+        place(variants, Part::Work).and_then(|work| bootstrap_processes(&of_all.figures(work), SEED));
     match (found, expected) {
         (Some(found), Some(expected)) if !touches(&found, &expected) => {
             Verdict::PlantedMissed { expected, found }
@@ -122,10 +123,10 @@ fn lets_show(verdict: &Verdict, difference: &Estimate) -> bool {
 }
 
 fn rows(variants: &[Variant], of_all: &Processes<'_>, verdict: &Verdict) -> Option<Vec<Row>> {
-    let baseline = median(&of_all.times(BASELINE).concat())?;
+    let baseline = median(&of_all.figures(BASELINE).concat())?;
     let shown = variants.iter().enumerate().filter(|(_, variant)| variant.part != Part::Work);
     let row = |(index, variant): (usize, &Variant)| {
-        let times = of_all.times(index);
+        let figures = of_all.figures(index);
         let difference = (index != BASELINE)
             .then(|| bootstrap_processes(&of_all.differences(index, BASELINE), SEED))
             .flatten();
@@ -137,11 +138,11 @@ fn rows(variants: &[Variant], of_all: &Processes<'_>, verdict: &Verdict) -> Opti
             part: variant.part,
             instructions: variant.instructions,
             executed: variant.executed,
-            time: bootstrap_processes(&times, SEED)?,
+            value: bootstrap_processes(&figures, SEED)?,
             difference,
             share: difference.map(|difference| difference.scaled(1.0 / baseline)),
-            blocks: times.iter().map(Vec::len).sum(),
-            far_out: times.iter().map(|times| far_out(times)).sum(),
+            blocks: figures.iter().map(Vec::len).sum(),
+            far_out: figures.iter().map(|figures| far_out(figures)).sum(),
         })
     };
     Some(shown.filter_map(row).collect())
@@ -176,9 +177,9 @@ mod tests {
         let mut samples = Samples::of(variants.len());
         for round in 0..300_u32 {
             let drift = 1000.0 + f64::from(round);
-            for (times, (part, more)) in samples.times.iter_mut().zip(variants) {
+            for (figures, (part, more)) in samples.figures.iter_mut().zip(variants) {
                 let call = if *part == Part::Work { 0.0 } else { drift };
-                times.push(Some(call + more + 4.0 * random.f64()));
+                figures.push(Some(call + more + 4.0 * random.f64()));
             }
         }
         let variants = variants.iter().enumerate();

@@ -4,6 +4,7 @@
 use serde::Serialize;
 
 use super::{Findings, Row, Table};
+use crate::bench::experiment::Unit;
 
 /// A row that both runs have.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -12,7 +13,9 @@ pub struct Change {
     pub table: String,
     /// The row.
     pub row: String,
-    /// What it took more than the baseline before, in nanoseconds.
+    /// What it is told in.
+    pub unit: Unit,
+    /// What it took more than the baseline before.
     pub old: f64,
     /// What it takes more now.
     pub new: f64,
@@ -43,6 +46,7 @@ fn change(table: &Table, old: &Row, new: &Row) -> Option<Change> {
     Some(Change {
         table: table.name.clone(),
         row: new.name.clone(),
+        unit: table.unit,
         old: before.median,
         new: now.median,
         percent: (now.median / before.median - 1.0) * 100.0,

@@ -6,7 +6,7 @@ pub mod compare;
 use serde::{Deserialize, Serialize};
 
 use super::environment::{Busy, Environment};
-use super::experiment;
+use super::experiment::{self, Unit};
 use super::method::statistics::Estimate;
 use super::variant::Part;
 
@@ -43,6 +43,8 @@ pub struct Table {
     pub title: String,
     /// What one call is.
     pub call: String,
+    /// What its figures are in.
+    pub unit: Unit,
     /// Whether the differences can be believed.
     pub verdict: Verdict,
     /// Rounds in all processes together.
@@ -70,21 +72,21 @@ pub enum Verdict {
     ControlDiffers,
     /// Work of a known cost cannot be told from none: what is as small cannot be either, and is withheld.
     Blurred {
-        /// What it costs, in nanoseconds.
+        /// What it costs.
         expected: Estimate,
         /// What it came out as.
         found: Estimate,
     },
     /// Work of a known cost came out as of another.
     PlantedMissed {
-        /// What it costs, in nanoseconds.
+        /// What it costs.
         expected: Estimate,
         /// What it came out as.
         found: Estimate,
     },
 }
 
-/// A variant's findings. Times in nanoseconds a call.
+/// A variant's findings, for a call, in the table's unit.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Row {
     /// Its name.
@@ -96,7 +98,7 @@ pub struct Row {
     /// Those that the kernel executes for the call, in the mean of several; 0 where it answers from its cache.
     pub executed: Option<f64>,
     /// The call.
-    pub time: Estimate,
+    pub value: Estimate,
     /// What it takes more than the baseline in the same round; none of the baseline, and of what is withheld by the verdict.
     pub difference: Option<Estimate>,
     /// That as a share of the baseline's time.
@@ -114,7 +116,7 @@ pub struct Pair {
     pub one: String,
     /// The other.
     pub other: String,
-    /// What the one takes more, in nanoseconds a call.
+    /// What the one takes more.
     pub difference: Estimate,
     /// What the one adds to the baseline, in shares of what the other adds.
     pub ratio: Estimate,

@@ -13,28 +13,26 @@ use std::time::{Duration, Instant};
 
 use samples::Samples;
 
-/// What a block of calls took.
+/// What a block came to.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct Timed {
-    /// One call of it, in nanoseconds.
-    pub nanoseconds: f64,
+pub struct Figure {
+    /// One call of it: nanoseconds, or what else is measured.
+    pub value: f64,
     /// It ended on another processor than it began on.
     pub migrated: bool,
 }
 
-impl Timed {
-    /// Of a whole block.
+impl Figure {
+    /// The time of one call, of a whole block's.
     #[expect(clippy::cast_precision_loss, reason = "a block takes far less than 2^52 ns")]
-    pub fn of(elapsed: Duration, calls: u32, migrated: bool) -> Self {
-        Self { nanoseconds: elapsed.as_nanos() as f64 / f64::from(calls.max(1)), migrated }
+    pub fn per_call(elapsed: Duration, calls: u32, migrated: bool) -> Self {
+        Self { value: elapsed.as_nanos() as f64 / f64::from(calls.max(1)), migrated }
     }
-}
 
-impl Timed {
-    /// The quicker of two.
+    /// The smaller of two.
     #[must_use]
-    pub fn quicker(self, other: Self) -> Self {
-        if other.nanoseconds < self.nanoseconds { other } else { self }
+    pub fn smaller(self, other: Self) -> Self {
+        if other.value < self.value { other } else { self }
     }
 }
 
@@ -45,12 +43,12 @@ pub struct Contestant<'a, E> {
     /// So many blocks in a round, of which the quickest counts.
     pub blocks: usize,
     /// Does one block.
-    pub block: Box<dyn FnMut() -> Result<Timed, E> + 'a>,
+    pub block: Box<dyn FnMut() -> Result<Figure, E> + 'a>,
 }
 
 impl<'a, E> Contestant<'a, E> {
     /// With [`BLOCKS`] blocks in every round.
-    pub fn new(block: impl FnMut() -> Result<Timed, E> + 'a) -> Self {
+    pub fn new(block: impl FnMut() -> Result<Figure, E> + 'a) -> Self {
         Self { every: 1, blocks: BLOCKS, block: Box::new(block) }
     }
 }
@@ -60,11 +58,11 @@ impl<'a, E: 'a> Contestant<'a, E> {
     /// takes as long as a hundred blocks.
     pub fn within<G>(
         mut open: impl FnMut() -> Result<G, E> + 'a,
-        mut block: impl FnMut() -> Result<Timed, E> + 'a,
+        mut block: impl FnMut() -> Result<Figure, E> + 'a,
     ) -> Self {
         let blocks = move || {
             let _open = open()?;
-            (1..BLOCKS).try_fold(block()?, |quickest, _| Ok(quickest.quicker(block()?)))
+            (1..BLOCKS).try_fold(block()?, |least, _| Ok(least.smaller(block()?)))
         };
         Self { every: OPENED_EVERY, blocks: 1, ..Self::new(blocks) }
     }
@@ -103,13 +101,13 @@ impl<'a, E> Contest<'a, E> {
         let mut order: Vec<usize> =
             turns.iter().enumerate().flat_map(|(turn, one)| vec![turn; one.1.blocks.max(1)]).collect();
         self.random.shuffle(&mut order);
-        let mut times: Vec<Option<Timed>> = vec![None; self.samples.times.len()];
+        let mut figures: Vec<Option<Figure>> = vec![None; self.samples.figures.len()];
         for turn in order {
             let (index, contestant) = &mut turns[turn];
-            let timed = (contestant.block)()?;
-            times[*index] = Some(times[*index].map_or(timed, |other| other.quicker(timed)));
+            let figure = (contestant.block)()?;
+            figures[*index] = Some(figures[*index].map_or(figure, |other| other.smaller(figure)));
         }
-        self.samples.add(&times);
+        self.samples.add(&figures);
         Ok(())
     }
 
@@ -142,7 +140,7 @@ mod tests {
     fn noting(log: &RefCell<Vec<usize>>, mark: usize, every: usize) -> Unfailing<'_> {
         let block = move || {
             log.borrow_mut().push(mark);
-            Ok(Timed { nanoseconds: 1.0, migrated: false })
+            Ok(Figure { value: 1.0, migrated: false })
         };
         Contestant { every, ..Contestant::new(block) }
     }
@@ -173,7 +171,7 @@ mod tests {
             let Ok(()) = contest.round();
         }
         assert_eq!(log.borrow().iter().filter(|mark| **mark == 1).count(), 2 * BLOCKS);
-        let had: Vec<_> = contest.samples.times[1].iter().map(Option::is_some).collect();
+        let had: Vec<_> = contest.samples.figures[1].iter().map(Option::is_some).collect();
         assert_eq!(had, [true, false, false, false, true, false, false, false]);
     }
 
@@ -182,23 +180,22 @@ mod tests {
         let rounds = Cell::new(0.0);
         let counting = Contestant::new(|| {
             rounds.set(rounds.get() + 1.0);
-            Ok::<_, Infallible>(Timed { nanoseconds: rounds.get(), migrated: false })
+            Ok::<_, Infallible>(Figure { value: rounds.get(), migrated: false })
         });
         let counting = Contestant { blocks: 1, ..counting };
         let mut contest = Contest::new(vec![counting], 1);
         let Ok(()) = contest.run(Duration::ZERO, 3, true);
-        assert_eq!(contest.samples.times[0], [Some(2.0), Some(3.0), Some(4.0)]);
+        assert_eq!(contest.samples.figures[0], [Some(2.0), Some(3.0), Some(4.0)]);
     }
 
     #[test]
     fn of_the_blocks_of_a_round_the_quickest_counts() {
         let mut times = [7.0, 3.0, 9.0, 4.0, 8.0, 5.0].into_iter();
-        let one = Contestant::new(|| {
-            Ok::<_, Infallible>(Timed { nanoseconds: times.next().unwrap(), migrated: false })
-        });
+        let one =
+            Contestant::new(|| Ok::<_, Infallible>(Figure { value: times.next().unwrap(), migrated: false }));
         let mut contest = Contest::new(vec![one], 1);
         let Ok(()) = contest.round();
-        assert_eq!(contest.samples.times[0], [Some(3.0)]);
+        assert_eq!(contest.samples.figures[0], [Some(3.0)]);
     }
 
     #[test]
@@ -211,7 +208,7 @@ mod tests {
 
     #[test]
     fn a_block_s_time_is_that_of_one_call() {
-        let timed = Timed::of(Duration::from_micros(3), 20, true);
-        assert_eq!(timed, Timed { nanoseconds: 150.0, migrated: true });
+        let figure = Figure::per_call(Duration::from_micros(3), 20, true);
+        assert_eq!(figure, Figure { value: 150.0, migrated: true });
     }
 }

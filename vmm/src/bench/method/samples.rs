@@ -2,13 +2,13 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::Timed;
+use super::Figure;
 
-/// Times of the variants by round.
+/// Figures of the variants by round.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Samples {
-    /// Nanoseconds of a call by variant and round; none where the variant had no block in that round.
-    pub times: Vec<Vec<Option<f64>>>,
+    /// What a call came to, by variant and round; none where the variant had no block in that round.
+    pub figures: Vec<Vec<Option<f64>>>,
     /// Blocks that ended on another processor than they began on.
     pub migrations: u32,
 }
@@ -16,27 +16,27 @@ pub struct Samples {
 impl Samples {
     /// Without a round yet, of so many variants.
     pub fn of(variants: usize) -> Self {
-        Self { times: vec![Vec::new(); variants], migrations: 0 }
+        Self { figures: vec![Vec::new(); variants], migrations: 0 }
     }
 
     /// Rounds so far.
     pub fn rounds(&self) -> usize {
-        self.times.first().map_or(0, Vec::len)
+        self.figures.first().map_or(0, Vec::len)
     }
 
     /// Blocks so far.
     pub fn blocks(&self) -> usize {
-        self.times.iter().flatten().flatten().count()
+        self.figures.iter().flatten().flatten().count()
     }
 
-    pub(super) fn add(&mut self, round: &[Option<Timed>]) {
-        for (times, timed) in self.times.iter_mut().zip(round) {
-            times.push(timed.map(|timed| timed.nanoseconds));
-            self.migrations += u32::from(timed.is_some_and(|timed| timed.migrated));
+    pub(super) fn add(&mut self, round: &[Option<Figure>]) {
+        for (figures, figure) in self.figures.iter_mut().zip(round) {
+            figures.push(figure.map(|figure| figure.value));
+            self.migrations += u32::from(figure.is_some_and(|figure| figure.migrated));
         }
     }
 
     pub(super) fn forget(&mut self) {
-        *self = Self::of(self.times.len());
+        *self = Self::of(self.figures.len());
     }
 }

@@ -5,7 +5,8 @@ use std::path::Path;
 use super::Error;
 use crate::bench::findings::{Findings, Table};
 use crate::cli::bench::earlier;
-use crate::cli::bench::shown::{interval, machine, nanoseconds, signed};
+use crate::cli::bench::figures::Figures;
+use crate::cli::bench::shown::machine;
 
 /// The tiers by the names of their rows, in the tables of the roles and in that of the history.
 const TIERS: [&str; 3] = ["strict mode (2005)", "bitmask tier", "filter tier"];
@@ -48,9 +49,11 @@ impl Costs {
 
 /// A table's row, where it has a tier.
 fn row(table: &Table) -> Option<Row> {
+    let figures = Figures(table.unit);
     let more = |names: [&str; 3]| {
-        let of_tier =
-            |name| table.row(name)?.difference.map(|found| (signed(found.median), interval(&found)));
+        let of_tier = |name| {
+            table.row(name)?.difference.map(|found| (figures.signed(found.median), figures.interval(&found)))
+        };
         names.map(of_tier).to_vec()
     };
     let has = |names: &[&str]| names.iter().any(|name| table.row(name).is_some());
@@ -61,6 +64,6 @@ fn row(table: &Table) -> Option<Row> {
     } else {
         return None;
     };
-    let without = table.baseline().map_or_else(String::new, |row| nanoseconds(row.time.median));
+    let without = table.baseline().map_or_else(String::new, |row| figures.of(row.value.median));
     Some(Row { call: table.title.clone(), without, more: more(names) })
 }

@@ -1,6 +1,7 @@
 //! `ringfence bench`.
 
 pub mod earlier;
+pub(super) mod figures;
 mod markdown;
 mod page;
 mod plot;

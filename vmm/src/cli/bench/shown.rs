@@ -1,5 +1,6 @@
 //! Findings in words and numbers, before they are laid out: what the text, the page and the document have in common.
 
+use super::figures::{Figures, TIME, percent};
 use crate::bench::calls::history;
 use crate::bench::exit_path::hold;
 use crate::bench::experiment;
@@ -20,13 +21,13 @@ pub(super) struct Shown<'a> {
 
 impl<'a> Shown<'a> {
     pub(super) fn of(table: &'a Table) -> Self {
-        let columns = Columns::of(table);
+        let (columns, figures) = (Columns::of(table), Figures(table.unit));
         let mut header = vec!["variant"];
         header.extend(columns.executed.then_some("BPF"));
-        header.extend(["a call", "more", "99 % interval"]);
+        header.extend([figures.header(), "more", "99 % interval"]);
         header.extend(columns.share.then_some("share"));
-        let rows = table.rows.iter().map(|row| of_row(row, columns)).collect();
-        let mut lines: Vec<String> = table.pairs.iter().map(of_pair).collect();
+        let rows = table.rows.iter().map(|row| of_row(row, columns, figures)).collect();
+        let mut lines: Vec<String> = table.pairs.iter().map(|pair| of_pair(pair, figures)).collect();
         if !table.is_sound() {
             let head = if let Verdict::Blurred { .. } = table.verdict { "Blurred" } else { "Withheld" };
             lines.push(format!("{head}: {}.", why_withheld(table)));
@@ -64,28 +65,28 @@ impl Columns {
     }
 }
 
-fn of_row(row: &Row, columns: Columns) -> Vec<String> {
+fn of_row(row: &Row, columns: Columns, figures: Figures) -> Vec<String> {
     let (difference, interval) = match (&row.difference, row.part) {
         (_, Part::Baseline) => (String::new(), String::new()),
         (None, _) => ("withheld".to_owned(), String::new()),
-        (Some(difference), _) => (signed(difference.median), interval(difference)),
+        (Some(difference), _) => (figures.signed(difference.median), figures.interval(difference)),
     };
     let mut cells = vec![row.name.clone()];
     if columns.executed {
         cells.push(row.executed.map_or_else(String::new, executed));
     }
-    cells.extend([nanoseconds(row.time.median), difference, interval]);
+    cells.extend([figures.of(row.value.median), difference, interval]);
     if columns.share {
         cells.push(row.share.as_ref().map_or_else(String::new, |share| percent(share.median)));
     }
     cells
 }
 
-fn of_pair(Pair { one, other, difference, ratio }: &Pair) -> String {
+fn of_pair(Pair { one, other, difference, ratio }: &Pair, figures: Figures) -> String {
     format!(
         "{one} over {other}: {} ({}), {:.2} of its cost ({:.2} to {:.2})",
-        signed(difference.median),
-        interval(difference),
+        figures.signed(difference.median),
+        figures.interval(difference),
         ratio.median,
         ratio.low,
         ratio.high
@@ -104,7 +105,7 @@ pub(super) fn sentence(findings: &Findings) -> String {
             (Some(difference), Some(_)) if difference.holds_zero() => {
                 return format!(
                     "Filtering costs less than can be seen here: at most {} of {call}.",
-                    nanoseconds(difference.high)
+                    TIME.of(difference.high)
                 );
             }
             (Some(difference), Some(share)) => {
@@ -127,9 +128,9 @@ pub(super) fn sentence(findings: &Findings) -> String {
 fn of(cost: &Estimate) -> String {
     let off = cost.half_width();
     if off > cost.median / 2.0 {
-        return format!("{} ({})", nanoseconds(cost.median), interval(cost));
+        return format!("{} ({})", TIME.of(cost.median), TIME.interval(cost));
     }
-    format!("{} \u{b1} {}", nanoseconds(cost.median), nanoseconds(off))
+    format!("{} \u{b1} {}", TIME.of(cost.median), TIME.of(off))
 }
 
 /// Exits of a second, for which it is said what a guest loses.
@@ -150,34 +151,35 @@ pub(super) fn loss(findings: &Findings) -> Option<String> {
     let checked = if agrees { "which agrees" } else { "which is something else" };
     Some(format!(
         "{computed}. A whole run says {} ({}) for each exit, {checked}.",
-        signed(run.median),
-        interval(&run)
+        TIME.signed(run.median),
+        TIME.interval(&run)
     ))
 }
 
 /// Why a table's differences are not shown.
 fn why_withheld(table: &Table) -> String {
+    let figures = Figures(table.unit);
     match &table.verdict {
         Verdict::Sound => "nothing is".to_owned(),
         Verdict::ControlDiffers => {
             let control = table.rows.iter().find(|row| row.part == Part::Control);
             let difference = control.and_then(|row| row.difference);
             let by = difference.map_or_else(String::new, |found| {
-                format!(" by {} ({})", signed(found.median), interval(&found))
+                format!(" by {} ({})", figures.signed(found.median), figures.interval(&found))
             });
-            format!("of two that are alike one took longer{by}; try again when the machine does less")
+            format!("of two that are alike one took more{by}; try again when the machine does less")
         }
         Verdict::Blurred { expected, found } => format!(
-            "work that takes {} cannot be told from none ({}), and what takes as little is withheld; try again when the machine \
+            "what takes {} cannot be told from nothing ({}), and what takes as little is withheld; try again when the machine \
              does less",
-            nanoseconds(expected.median),
-            interval(found)
+            figures.of(expected.median),
+            figures.interval(found)
         ),
         Verdict::PlantedMissed { expected, found } => format!(
-            "work that takes {} seemed to take {} ({}); try again when the machine does less",
-            nanoseconds(expected.median),
-            nanoseconds(found.median),
-            interval(found)
+            "what takes {} seemed to take {} ({}); try again when the machine does less",
+            figures.of(expected.median),
+            figures.of(found.median),
+            figures.interval(found)
         ),
     }
 }
@@ -195,7 +197,7 @@ pub(in crate::cli) fn machine(findings: &Findings) -> Vec<String> {
             "KVM {}; clock {}, steps of {}; load {:.2} before, others used {} of the machine meanwhile.",
             environment.kvm,
             environment.clock_source,
-            nanoseconds(environment.clock_resolution_ns),
+            TIME.of(environment.clock_resolution_ns),
             environment.load,
             percent(busy.others),
         ),
@@ -219,75 +221,14 @@ fn executed(count: f64) -> String {
     if count.fract() == 0.0 { format!("{count:.0}") } else { format!("{count:.1}") }
 }
 
-/// A unit of time: its nanoseconds, its symbol, and how many decimals a time in it has.
-type Unit = (f64, &'static str, usize);
-
-/// The one that keeps a time short.
-fn unit(nanoseconds: f64) -> Unit {
-    match nanoseconds.abs() {
-        size if size < 1e3 => (1.0, "ns", 1),
-        size if size < 1e6 => (1e3, "us", 2),
-        _ => (1e6, "ms", 2),
-    }
-}
-
-/// A time.
-pub(in crate::cli) fn nanoseconds(nanoseconds: f64) -> String {
-    let (size, symbol, decimals) = unit(nanoseconds);
-    format!("{:.decimals$} {symbol}", nanoseconds / size)
-}
-
-/// A difference of times.
-pub(in crate::cli) fn signed(nanoseconds: f64) -> String {
-    let (size, symbol, decimals) = unit(nanoseconds);
-    format!("{} {symbol}", plus(nanoseconds / size, decimals))
-}
-
-/// With its sign; what rounds to nothing has none of its own.
-fn plus(value: f64, decimals: usize) -> String {
-    let text = format!("{value:+.decimals$}");
-    if text.bytes().any(|byte| (b'1'..=b'9').contains(&byte)) { text } else { text.replace('-', "+") }
-}
-
-/// The interval of a difference, both ends in the unit of the larger.
-pub(in crate::cli) fn interval(Estimate { low, high, .. }: &Estimate) -> String {
-    let (size, symbol, decimals) = unit(low.abs().max(high.abs()));
-    format!("{} to {} {symbol}", plus(low / size, decimals), plus(high / size, decimals))
-}
-
-fn percent(share: f64) -> String {
-    let percent = share * 100.0;
-    match percent.abs() {
-        size if size < 0.005 => "0.00 %".to_owned(),
-        size if size < 0.1 => format!("{percent:.2} %"),
-        size if size < 10.0 => format!("{percent:.1} %"),
-        _ => format!("{percent:.0} %"),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn times_have_the_unit_that_keeps_them_short() {
-        let shown = [0.04, 85.25, 9999.0, 12_340.0, 3_613_220.0].map(nanoseconds);
-        assert_eq!(shown, ["0.0 ns", "85.2 ns", "10.00 us", "12.34 us", "3.61 ms"]);
-        assert_eq!((signed(-1.0), signed(-0.01)), ("-1.0 ns".into(), "+0.0 ns".into()));
-        let estimate = |low, high| Estimate { median: low, low, high };
-        let shown = [estimate(-3.04, 9.0), estimate(900.0, 15_000.0)].map(|estimate| interval(&estimate));
-        assert_eq!(shown, ["-3.0 to +9.0 ns", "+0.90 to +15.00 us"]);
-    }
 
     #[test]
     fn a_cost_that_may_be_far_off_is_given_with_its_interval() {
         let cost = |high| of(&Estimate { median: 90.0, low: 80.0, high });
         assert_eq!(cost(102.0), "90.0 ns \u{b1} 12.0 ns");
         assert_eq!(cost(195.0), "90.0 ns (+80.0 to +195.0 ns)");
-    }
-
-    #[test]
-    fn shares_have_two_digits_that_matter() {
-        assert_eq!([0.0009, 0.0088, 0.204, 15.0].map(percent), ["0.09 %", "0.9 %", "20 %", "1500 %"]);
     }
 }

@@ -2,7 +2,8 @@
 
 use std::fmt::Write as _;
 
-use super::shown::{self, Shown, nanoseconds};
+use super::figures::Figures;
+use super::shown::{self, Shown};
 use crate::bench::findings::Findings;
 use crate::bench::findings::compare::Change;
 use crate::cli::table::{self, Cell};
@@ -57,8 +58,8 @@ fn of_changes(changes: &[Change]) -> String {
         vec![
             Cell::from(change.table.as_str()),
             Cell::from(change.row.as_str()),
-            Cell::Number(nanoseconds(change.old)),
-            Cell::Number(nanoseconds(change.new)),
+            Cell::Number(Figures(change.unit).of(change.old)),
+            Cell::Number(Figures(change.unit).of(change.new)),
             Cell::Number(format!("{:+.0} %", change.percent)),
         ]
     };

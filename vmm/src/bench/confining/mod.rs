@@ -1,5 +1,7 @@
 //! What it costs to become confined: a table of descriptors of one's own, slots, and a filter; and how that grows.
 
+pub mod memory;
+
 use std::io;
 use std::os::fd::{IntoRawFd as _, RawFd};
 use std::sync::mpsc;
@@ -9,11 +11,12 @@ use std::time::{Duration, Instant};
 use rustix::event::{EventfdFlags, eventfd};
 use seccomp_policies::action::Action;
 use seccomp_policies::bpf::Instruction;
+use seccomp_policies::bpf::write::with_values;
 use seccomp_policies::compile::reference;
 
 use super::Error;
 use super::experiment::{NOTHING, Prepared, Work};
-use super::method::{Contestant, Timed, clock};
+use super::method::{Contestant, Figure, clock};
 use super::variant::{self, Part, Variant};
 use crate::confine::Tier;
 use crate::confine::install::{self, Hold};
@@ -29,6 +32,7 @@ const PLANTED: Duration = Duration::from_micros(5);
 /// See [`Error`].
 pub fn prepare(name: &str, work: Work) -> Result<Prepared, Error> {
     let steps = match name {
+        memory::NAME => return memory::prepare(),
         "confine/steps" => steps()?,
         "confine/length" => lengths()?,
         "confine/threads" => threads()?,
@@ -92,7 +96,7 @@ impl Step {
                 sum += in_fresh_thread(run.clone())?;
             }
             drop((waiting, held));
-            Ok(Timed::of(sum, 1, false))
+            Ok(Figure::per_call(sum, 1, false))
         };
         Contestant { every, ..Contestant::new(block) }
     }
@@ -144,14 +148,8 @@ fn in_fresh_thread(run: std::sync::Arc<Run>) -> Result<Duration, Error> {
 /// The same program with every refusal made an allowance: as much for the kernel to check and to compile, and a thread under it
 /// can end.
 fn harmless(hold: Hold) -> Vec<Instruction> {
-    /// `BPF_RET | BPF_K`, Linux `include/uapi/linux/bpf_common.h`.
-    const RETURN: u16 = 0x06;
     let Hold::Program(program) = hold else { return Vec::new() };
-    let one = |instruction: &Instruction| match instruction.code {
-        RETURN => Instruction { k: Action::Allow.to_return_value(), ..instruction.clone() },
-        _ => instruction.clone(),
-    };
-    program.iter().map(one).collect()
+    with_values(program, |_| Action::Allow.to_return_value())
 }
 
 /// A table with so many descriptors at slots from 3 on.
@@ -193,18 +191,22 @@ fn steps() -> Result<Vec<Step>, Error> {
     ])
 }
 
+/// A program of so many rules.
+fn rules(count: u32) -> Result<Vec<Instruction>, Error> {
+    let rule = |fd: u32| format!("ioctl: fd == {} && cmd == TCGETS -- a rule\n", 1000 + fd);
+    let text: String = (0..count).map(rule).collect();
+    let text = format!("role long\ntier filter\notherwise trap\n{text}");
+    let checked = variant::checked("long.policy", &[("long.policy", &text)])?;
+    Ok(harmless(Hold::Program(reference(&checked.policy)?.instructions().to_vec().leak())))
+}
+
 /// Rules of the programs that show how installing grows.
 const RULES: [u32; 5] = [1, 10, 40, 100, 400];
 
 fn lengths() -> Result<Vec<Step>, Error> {
-    let step = |rules: u32| {
-        let rule = |fd: u32| format!("ioctl: fd == {} && cmd == TCGETS -- a rule\n", 1000 + fd);
-        let text: String = (0..rules).map(rule).collect();
-        let text = format!("role long\ntier filter\notherwise trap\n{text}");
-        let checked = variant::checked("long.policy", &[("long.policy", &text)])?;
-        let program = reference(&checked.policy)?.instructions().to_vec();
-        let instructions = program.len();
-        Ok(Step::install(&format!("{instructions} instructions"), harmless(Hold::Program(program.leak()))))
+    let step = |count| {
+        let program = rules(count)?;
+        Ok(Step::install(&format!("{} instructions", program.len()), program))
     };
     RULES.into_iter().map(step).collect()
 }
@@ -239,7 +241,9 @@ mod tests {
 
     #[test]
     fn every_step_can_be_done_again_and_again() {
-        for name in ["confine/steps", "confine/length", "confine/threads", "confine/descriptors"] {
+        for name in
+            ["confine/steps", "confine/length", "confine/threads", "confine/descriptors", memory::NAME]
+        {
             let prepared = prepare(name, Work::calibrate()).unwrap();
             let mut contest = prepared.contest(1);
             for _ in 0..2 {
