@@ -86,7 +86,7 @@ fn unsafe_code_stands_where_the_kernels_interface_needs_it() {
         "audit/record/perf.rs",
         "audit/record/ptrace.rs",
         "bench/calls/",
-        "bench/confining.rs",
+        "bench/confining/",
         "bench/exit_path/",
         "bench/method/clock.rs",
         "bench/thread.rs",

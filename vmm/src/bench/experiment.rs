@@ -213,8 +213,8 @@ pub const EXPERIMENTS: &[Experiment] = &[
     },
     Experiment {
         name: "run/tour",
-        title: "the tour",
-        call: "a whole run of the guest `tour`, which mostly waits for its timers",
+        title: "the tour, time of processors",
+        call: "what a whole run of the guest `tour` has of the processors; for a second it mostly waits for its timers",
         share: 16,
         every: 2,
         least: 1,

@@ -42,7 +42,7 @@ const PATHS: [(&str, Path); 5] = [
     ("exit/cold", Path { way: Way::Port, kind: Kind::RefusedCold, calls: 4, slow_calls: 2 }),
     ("exit/port", Path { way: Way::Port, kind: Kind::Exit, calls: 8, slow_calls: 2 }),
     ("exit/mmio", Path { way: Way::Mmio, kind: Kind::Exit, calls: 8, slow_calls: 2 }),
-    ("exit/ioeventfd", Path { way: Way::Kick, kind: Kind::Exit, calls: 8, slow_calls: 2 }),
+    ("exit/ioeventfd", Path { way: Way::Kick, kind: Kind::Exit, calls: 4, slow_calls: 1 }),
 ];
 
 /// What the planted work takes: about as much as a filter.

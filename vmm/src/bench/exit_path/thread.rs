@@ -24,7 +24,7 @@ use crate::role::policies::vcpu::slot;
 /// `KVM_RUN`, Linux `include/uapi/linux/kvm.h`: `_IO(KVMIO, 0x80)`.
 pub const KVM_RUN_REQUEST: u64 = 0xae80;
 
-/// Calls before the clock starts, as a share of the block: the thread has just been woken, perhaps on another
+/// Calls before the clock starts, as a share of the block, and one at least: the thread has just been woken, perhaps on another
 /// processor.
 const WARM_UP_SHARE: u32 = 8;
 
@@ -132,7 +132,7 @@ fn carry_out(vcpu: &mut VcpuFd, way: Way, block: Block) -> Result<Figure, Error>
         }
         if without_call { Ok(()) } else { call(vcpu, way, kind) }
     };
-    (0..calls / WARM_UP_SHARE).try_for_each(|_| one(vcpu))?;
+    (0..(calls / WARM_UP_SHARE).max(1)).try_for_each(|_| one(vcpu))?;
     let began_on = processor();
     let elapsed = match kind {
         Kind::RefusedCold => each_cold(vcpu, calls, one, without_call)?,
