@@ -6,7 +6,8 @@
  *   mmio=N   reads of unmapped memory instead
  *   kick=N   writes to another port, which a monitor may have KVM answer by an
  *            ioeventfd, and after each ten of these a port exit
- *   line=N   N port exits for each line of input, asleep in between; `q` ends it
+ *   line     port exits for each line of input, as many as the line says, asleep
+ *            in between; `q` ends it
  */
 #include "bare.h"
 
@@ -45,41 +46,49 @@ static void on_serial(struct trap *trap)
 }
 
 /* Takes what the port has; false after a `q`. */
-static bool take_all(uint64_t count)
+static bool take_all(uint64_t *count)
 {
         while (inb(UART_LSR) & LSR_DATA_READY) {
                 char byte = (char)inb(UART_DATA);
                 if (byte == 'q')
                         return false;
-                if (byte == '\n') {
-                        port_exits(count);
+                if (byte >= '0' && byte <= '9') {
+                        *count = *count * 10 + (uint64_t)(byte - '0');
+                } else if (byte == '\n') {
+                        port_exits(*count);
+                        *count = 0;
                         print("left\n");
                 }
         }
         return true;
 }
 
-static void exits_by_line(uint64_t count)
+static void exits_by_line(void)
 {
+        uint64_t count = 0;
+
         on_trap(IRQ_BASE + SERIAL_IRQ, on_serial);
         pic_open(1 << SERIAL_IRQ);
         outb(UART_MCR, MCR_INTERRUPTS);
         outb(UART_IER, IER_RECEIVED);
-        while (take_all(count))
+        while (take_all(&count))
                 wait_for_interrupt();
 }
 
 void guest(void)
 {
-        uint64_t line = argument_value("line=", 0);
+        bool line = argument_given("line");
         uint64_t mmio = argument_value("mmio=", 0);
         uint64_t kick = argument_value("kick=", 0);
-        uint64_t count = line ? line : kick ? kick : mmio ? mmio : argument_number(1000);
+        uint64_t count = kick ? kick : mmio ? mmio : argument_number(1000);
         const char *kind = kick ? "ioeventfd" : mmio ? "MMIO" : "port";
 
-        print("exits: begin, %u %s exits\n", count, kind);
         if (line)
-                exits_by_line(count);
+                print("exits: begin, by lines\n");
+        else
+                print("exits: begin, %u %s exits\n", count, kind);
+        if (line)
+                exits_by_line();
         else if (kick)
                 kicks(count);
         else if (mmio)

@@ -50,7 +50,7 @@ pub static GUESTS: &[Guest] = guests! {
     "hello": "says by which boot protocol it was started, and what it was handed",
         "any text: it is shown";
     "exits": "leaves the guest N times, to measure what that costs",
-        "N: writes to an unused port (1000); mmio=N: reads of unmapped memory; kick=N: writes to a port that an ioeventfd may answer; line=N: so many for each line of input";
+        "N: writes to an unused port (1000); mmio=N: reads of unmapped memory; kick=N: writes to a port that an ioeventfd may answer; line: as many as each line of input says";
     "smp": "starts every processor of the MP table and counts them",
         "nothing; the verdict is the number of processors that came up";
     "compute": "computes in ring 3 at the processor's own speed",

@@ -97,7 +97,7 @@ fn each_group_can_be_measured_alone() {
         .iter()
         .map(|table| table["name"].as_str())
         .collect();
-    let expected = ["history/loop", "calls/api", "confine/threads", "run/start"].map(Some);
+    let expected = ["history/loop", "history/switch", "calls/api", "confine/threads", "run/start"].map(Some);
     assert_eq!(tables, expected);
     assert!(said.starts_with("What filtering costs an exit was not measured."), "{said}");
     assert!(said.contains("bitmask (2009) can say which calls it makes."), "{said}");

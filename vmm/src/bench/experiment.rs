@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use serde::{Deserialize, Serialize};
 
 use super::Error;
+use super::calls::history;
 use super::confining::memory;
 use super::exit_path::hold;
 use super::method::clock::work;
@@ -127,12 +128,20 @@ pub const EXPERIMENTS: &[Experiment] = &[
         ..ORDINARY
     },
     Experiment {
-        name: "history/loop",
+        name: history::NAME,
         title: "a loop of reads and writes",
         call: "one of the two calls of a loop that hears a bell and rings another, as the console's thread does; timed from \
                outside, since strict mode takes the clock away",
         share: 10,
         quick: true,
+        ..ORDINARY
+    },
+    Experiment {
+        name: history::SWITCH,
+        title: "a loop that waits for another thread",
+        call: "that loop is told to begin, does nothing, and says so: two calls, and a switch to its thread and one back from \
+               it, on one processor",
+        share: 6,
         ..ORDINARY
     },
     Experiment {
@@ -198,7 +207,8 @@ pub const EXPERIMENTS: &[Experiment] = &[
     Experiment {
         name: "run/exits",
         title: "a run that leaves",
-        call: "one of 200 exits of a whole run of the guest `exits`, all threads of it confined: what the exit path says, checked",
+        call: "one of 100 exits that a line of input has a running guest do, all threads of it confined and on one processor, \
+               less what the answer takes alone: what the exit path says, checked",
         share: 20,
         least: 2,
         ..ORDINARY
@@ -214,7 +224,8 @@ pub const EXPERIMENTS: &[Experiment] = &[
     Experiment {
         name: "run/tour",
         title: "the tour, time of processors",
-        call: "what a whole run of the guest `tour` has of the processors; for a second it mostly waits for its timers",
+        call: "what a whole run of the guest `tour` has of the processors; for a second it mostly waits for its timers; the mean of \
+               eight at once",
         share: 16,
         every: 2,
         least: 1,

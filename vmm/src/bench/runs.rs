@@ -14,7 +14,13 @@ use super::variant::{Part, Variant};
 use crate::machine::kvm;
 
 /// Exits of a block of a run that is there to check what the exit path says.
-pub const EXITS: u32 = 200;
+pub const EXITS: u32 = 100;
+
+/// Lines that a guest is given in such a block, of which the quickest counts.
+const LINES: usize = 10;
+
+/// Runs that go on at once where each mostly waits.
+const AT_ONCE: u32 = 8;
 
 /// What is timed of a run.
 #[derive(Clone, Copy, Debug)]
@@ -23,10 +29,11 @@ enum Span {
     Start,
     /// From before the process is made until it has ended.
     Whole,
-    /// What it has of the processors from its start to its end: of a run that mostly waits, all that confinement can change.
+    /// What it has of the processors from its start to its end, the mean of [`AT_ONCE`]: of a run that mostly waits, all that confinement
+    /// can change.
     Processor,
-    /// From a line of input to the guest's answer, before which it leaves [`EXITS`] times; one of these. One run for each variant, which
-    /// sleeps meanwhile.
+    /// From a line of input to the guest's answer, before which it leaves [`EXITS`] times, less what the answer takes alone; one of these
+    /// exits. One run for each variant, which sleeps meanwhile.
     Exits,
 }
 
@@ -50,10 +57,10 @@ const RUNS: [Runs; 4] = [
     },
     Runs {
         name: "run/exits",
-        arguments: &["exits", "--cmdline", "line=200"],
+        arguments: &["exits", "--cmdline", "line"],
         span: Span::Exits,
         planted: Duration::from_micros(20),
-        blocks: 6,
+        blocks: 1,
     },
     Runs {
         name: "run/compute",
@@ -66,10 +73,15 @@ const RUNS: [Runs; 4] = [
         name: "run/tour",
         arguments: &["tour"],
         span: Span::Processor,
-        planted: Duration::from_millis(10),
+        planted: Duration::from_millis(20),
         blocks: 1,
     },
 ];
+
+/// Whether all threads of its runs are kept on one processor. Those of the others go where the kernel puts them.
+pub fn is_kept_on_one(name: &str) -> bool {
+    RUNS.iter().any(|runs| runs.name == name && matches!(runs.span, Span::Exits))
+}
 
 /// Makes ready for one of the experiments.
 ///
@@ -89,7 +101,7 @@ pub fn prepare(name: &str, work: Work) -> Result<Prepared, Error> {
         ("filter tier", Part::Subject, "filter"),
     ];
     // What takes seconds is measured with the filters alone.
-    kinds.retain(|(_, _, tier)| runs.blocks > 1 || *tier != "bitmask");
+    kinds.retain(|(_, _, tier)| !matches!(runs.span, Span::Processor) || *tier != "bitmask");
     let contestants = kinds.iter().map(|(_, part, tier)| {
         let (part, tier) = (*part, *tier);
         let steps = work.steps_of(part, runs.planted);
@@ -134,24 +146,31 @@ impl Runs {
             let mut running = self.start(&program, tier)?;
             running.read_line_with("begin")?;
             return Ok(Box::new(move || {
-                let start = Instant::now();
-                running.write_line()?;
-                running.read_line_with("left")?;
-                Ok(start.elapsed())
+                let (mut one, mut more) = (Duration::MAX, Duration::MAX);
+                for _ in 0..LINES {
+                    one = one.min(running.leave(1)?);
+                    more = more.min(running.leave(1 + EXITS)?);
+                }
+                Ok(more.saturating_sub(one))
+            }));
+        }
+        if let Span::Processor = span {
+            return Ok(Box::new(move || {
+                let before = clock::of_ended_children().map_err(Error::Run)?;
+                let at_once =
+                    (0..AT_ONCE).map(|_| self.start(&program, tier)).collect::<Result<Vec<_>, _>>()?;
+                at_once.into_iter().try_for_each(Running::finish)?;
+                Ok(clock::of_ended_children().map_err(Error::Run)?.saturating_sub(before) / AT_ONCE)
             }));
         }
         Ok(Box::new(move || {
             let start = Instant::now();
-            let used = clock::of_ended_children().map_err(Error::Run)?;
             let mut running = self.start(&program, tier)?;
             if let Span::Start = span {
                 running.read_byte()?;
                 return Ok(start.elapsed());
             }
             running.finish()?;
-            if let Span::Processor = span {
-                return Ok(clock::of_ended_children().map_err(Error::Run)?.saturating_sub(used));
-            }
             Ok(start.elapsed())
         }))
     }
@@ -181,8 +200,13 @@ impl Running {
         Ok(Self { child, input, output: BufReader::new(output) })
     }
 
-    fn write_line(&mut self) -> Result<(), Error> {
-        self.input.write_all(b"\n").map_err(Error::Run)
+    /// Has the guest leave so often, and says how long that and its answer took.
+    fn leave(&mut self, exits: u32) -> Result<Duration, Error> {
+        let line = format!("{exits}\n");
+        let start = Instant::now();
+        self.input.write_all(line.as_bytes()).map_err(Error::Run)?;
+        self.read_line_with("left")?;
+        Ok(start.elapsed())
     }
 
     fn read_byte(&mut self) -> Result<(), Error> {

@@ -82,7 +82,8 @@ fn carry_out(
     let processors = processors()?;
     let own =
         processors.iter().cycle().nth(usize::try_from(order.seed).unwrap_or(0) % processors.len().max(1));
-    stay_on(own.map_or(&[], std::slice::from_ref))?;
+    let own = own.map_or(&[][..], std::slice::from_ref);
+    stay_on(own)?;
     let work = Work::calibrate();
     let mut tracers = Some(tracers);
     let mut exit_path = None;
@@ -100,12 +101,11 @@ fn carry_out(
                 };
                 exit_path.prepare(name, work)?
             }
-            "history" => history::prepare(work)?,
+            "history" => history::prepare(name, work)?,
             "calls" => calls::prepare(name, work)?,
             "confine" => confining::prepare(name, work)?,
             "run" => {
-                // A run has several threads, which go where the kernel puts them.
-                stay_on(&processors)?;
+                stay_on(if runs::is_kept_on_one(name) { own } else { &processors })?;
                 runs::prepare(name, work)?
             }
             _ => return Err(Error::Unknown),

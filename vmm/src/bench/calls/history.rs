@@ -7,8 +7,7 @@
 
 use std::hint::black_box;
 use std::os::fd::{BorrowedFd, IntoRawFd as _, OwnedFd, RawFd};
-use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Arc, mpsc};
+use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -24,12 +23,18 @@ use crate::bench::variant::{self, Part, Variant};
 use crate::confine::install::{self, Hold};
 use crate::confine::table::{self, Placement};
 
-/// The experiment's name.
+/// The experiment of calls that nobody waits for.
 pub const NAME: &str = "history/loop";
+/// That of a thread that waits for another each time. Strict mode takes away the processor's counter that the clock is read from
+/// (`TIF_NOTSC`, Linux `arch/x86/kernel/process.c`), and each switch to such a thread or from it writes a control register.
+pub const SWITCH: &str = "history/switch";
 
 /// What each can say of this loop, by the name of its row.
 pub const SAYS: [(&str, &str); 4] = [
-    (STRICT, "that a thread reads, writes, exits and returns from signals, and takes its clock away"),
+    (
+        STRICT,
+        "that a thread reads, writes, exits and returns from signals, and takes its clock away, for which each switch pays",
+    ),
     (BITMASK, "which calls it makes"),
     (ENGINE, "which calls with which arguments: here the descriptor, and how many bytes"),
     (EVENTS, "the same, and refuse nothing"),
@@ -41,11 +46,43 @@ const ENGINE: &str = "filter engine (2010)";
 const SECCOMPILER: &str = "the same by seccompiler";
 const EVENTS: &str = "event filters (2011)";
 
-/// Turns of the loop in a block, two calls each: long beside what it takes to begin and to say that it is done.
-const TURNS: u32 = 400;
+/// What a block is.
+#[derive(Clone, Copy)]
+struct Span {
+    /// Turns of the loop each time that it is told to begin, two calls each.
+    turns: u32,
+    /// How often it is told.
+    times: u32,
+    /// What the planted work takes for each call of a turn, or each time.
+    planted: Duration,
+}
 
-/// What the planted work takes for each call.
-const PLANTED: Duration = Duration::from_nanos(40);
+impl Span {
+    /// Calls of a block, or how often it is told where it makes none.
+    fn calls(self) -> u32 {
+        self.times * (2 * self.turns).max(1)
+    }
+
+    /// Steps of work each time that there is some: before the two calls of a turn, or for being told.
+    fn steps_at_once(self, steps: u32) -> u32 {
+        if self.turns > 0 { 2 * steps } else { steps }
+    }
+
+    /// The work of a block without its calls.
+    fn work_alone(self, steps: u32) -> Figure {
+        let start = Instant::now();
+        for _ in 0..self.times * self.turns.max(1) {
+            black_box(clock::work(self.steps_at_once(steps), 1));
+        }
+        Figure::per_call(start.elapsed(), self.calls(), false)
+    }
+}
+
+/// Long beside what it takes to begin and to say that it is done.
+const LOOP: Span = Span { turns: 400, times: 1, planted: Duration::from_nanos(40) };
+
+/// Nothing but to begin and to say so.
+const TOLD: Span = Span { turns: 0, times: 25, planted: Duration::from_nanos(400) };
 
 /// Where the loop's descriptors lie.
 mod slot {
@@ -83,7 +120,12 @@ const COUNT: usize = 8;
 ///
 /// # Errors
 /// See [`Error`].
-pub fn prepare(work: Work) -> Result<Prepared, Error> {
+pub fn prepare(name: &str, work: Work) -> Result<Prepared, Error> {
+    let span = match name {
+        NAME => LOOP,
+        SWITCH => TOLD,
+        _ => return Err(Error::Unknown),
+    };
     let checked = variant::checked("loop.policy", &[("loop.policy", POLICY)])?;
     let mut notes = Vec::new();
     let events = match Events::of(&checked.policy, &["read", "write"]) {
@@ -95,13 +137,17 @@ pub fn prepare(work: Work) -> Result<Prepared, Error> {
     };
     let (mut variants, mut contestants) = (Vec::new(), Vec::new());
     for (variant, hold) in holds(&checked)? {
-        let steps = work.steps_of(variant.part, PLANTED);
-        let looping = Looping::start(hold, steps, variant.part == Part::Work)?;
+        let steps = work.steps_of(variant.part, span.planted);
+        contestants.push(if variant.part == Part::Work {
+            Contestant::new(move || Ok(span.work_alone(steps)))
+        } else {
+            let looping = Looping::start(hold, steps, span)?;
+            Contestant::new(move || looping.block())
+        });
         variants.push(variant);
-        contestants.push(Contestant::new(move || looping.block()));
     }
     if let Some(events) = events {
-        let looping = Looping::start(Hold::Unconfined, 0, false)?;
+        let looping = Looping::start(Hold::Unconfined, 0, span)?;
         variants.push(Variant::new(EVENTS, Part::Subject));
         let tid = looping.tid;
         contestants.push(Contestant::within(move || events.watch(tid), move || looping.block()));
@@ -131,12 +177,11 @@ struct Looping {
     go: OwnedFd,
     done: OwnedFd,
     tid: i32,
-    /// Turns of the next block.
-    turns: Arc<AtomicU32>,
+    span: Span,
 }
 
 impl Looping {
-    fn start(hold: Hold, work: u32, without_call: bool) -> Result<Self, Error> {
+    fn start(hold: Hold, steps: u32, span: Span) -> Result<Self, Error> {
         let make = |count, flags| {
             eventfd(count, EventfdFlags::CLOEXEC | flags).map_err(|errno| Error::Descriptor(errno.into()))
         };
@@ -151,13 +196,11 @@ impl Looping {
             Placement { from: copy(&go)?, slot: slot::GO },
             Placement { from: copy(&done)?, slot: slot::DONE },
         ];
-        let turns = Arc::new(AtomicU32::new(0));
-        let of_next = turns.clone();
         let (tell, hear) = mpsc::sync_channel(1);
         let body = move || {
             let confined = confine(&placements, hold, &tell);
             match confined {
-                Ok(()) => serve(&of_next, work, without_call),
+                Ok(()) => serve(span, steps),
                 Err(error) => {
                     // Whoever waits for this hears it.
                     let _ = tell.send(Err(error));
@@ -166,18 +209,19 @@ impl Looping {
         };
         thread::Builder::new().name("measured".into()).spawn(body).map_err(Error::Spawn)?;
         let tid = hear.recv().unwrap_or(Err(Error::Guest("its end")))?;
-        let looping = Self { go, done, tid, turns };
+        let looping = Self { go, done, tid, span };
         looping.block()?;
         Ok(looping)
     }
 
     fn block(&self) -> Result<Figure, Error> {
-        self.turns.store(TURNS, Ordering::Release);
         let failed = |call| move |errno: rustix::io::Errno| Error::Call { call, errno: errno.raw_os_error() };
         let start = Instant::now();
-        rustix::io::write(&self.go, &1_u64.to_ne_bytes()).map_err(failed("write"))?;
-        rustix::io::read(&self.done, &mut [0; COUNT]).map_err(failed("read"))?;
-        Ok(Figure::per_call(start.elapsed(), 2 * TURNS, false))
+        for _ in 0..self.span.times {
+            rustix::io::write(&self.go, &1_u64.to_ne_bytes()).map_err(failed("write"))?;
+            rustix::io::read(&self.done, &mut [0; COUNT]).map_err(failed("read"))?;
+        }
+        Ok(Figure::per_call(start.elapsed(), self.span.calls(), false))
     }
 }
 
@@ -195,25 +239,27 @@ fn confine(
 }
 
 /// From here on nothing but read and write.
-fn serve(turns: &AtomicU32, work: u32, without_call: bool) {
+fn serve(span: Span, steps: u32) {
     // SAFETY: `confine` has placed a descriptor at each of these numbers, and this thread, whose table it is, closes none.
     let [bell, room, go, done] = [slot::BELL, slot::ROOM, slot::GO, slot::DONE]
         .map(|number: RawFd| unsafe { BorrowedFd::borrow_raw(number) });
     let mut count = [0; COUNT];
     let one = 1_u64.to_ne_bytes();
-    let mut value = 1;
+    let work = || {
+        if steps > 0 {
+            black_box(clock::work(span.steps_at_once(steps), 1));
+        }
+    };
     while rustix::io::read(go, &mut count).is_ok() {
-        for _ in 0..turns.load(Ordering::Acquire) {
-            if work > 0 {
-                value = clock::work(2 * work, value);
-            }
-            if !without_call
-                && (rustix::io::read(bell, &mut count).is_err() || rustix::io::write(room, &one).is_err())
-            {
+        if span.turns == 0 {
+            work();
+        }
+        for _ in 0..span.turns {
+            work();
+            if rustix::io::read(bell, &mut count).is_err() || rustix::io::write(room, &one).is_err() {
                 return;
             }
         }
-        black_box(value);
         if rustix::io::write(done, &one).is_err() {
             return;
         }

@@ -33,7 +33,7 @@ const PANELS: [Panel; 3] = [
     ),
     (
         "What a call of a loop of reads and writes takes more: four ways to confine a thread",
-        &[(history::NAME, "a call")],
+        &[(history::NAME, "a call"), (history::SWITCH, "a switch there and back")],
     ),
     ("What becoming confined takes", &[("confine/steps", "once"), ("confine/length", "by length")]),
 ];
