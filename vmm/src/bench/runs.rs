@@ -59,7 +59,7 @@ const RUNS: [Runs; 4] = [
         name: "run/exits",
         arguments: &["exits", "--cmdline", "line"],
         span: Span::Exits,
-        planted: Duration::from_micros(20),
+        planted: Duration::from_micros(40),
         blocks: 1,
     },
     Runs {
