@@ -216,7 +216,7 @@ pub const EXPERIMENTS: &[Experiment] = &[
     Experiment {
         name: "run/compute",
         title: "a run that computes",
-        call: "a whole run of the guest `compute`, which leaves the guest a few hundred times",
+        call: "a whole run of the guest `compute`, which leaves the guest a few hundred times, until its output ends",
         share: 26,
         least: 2,
         ..ORDINARY

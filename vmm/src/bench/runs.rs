@@ -27,7 +27,8 @@ const AT_ONCE: u32 = 8;
 enum Span {
     /// From before the process is made until the guest's first byte is here.
     Start,
-    /// From before the process is made until it has ended.
+    /// From before the process is made until its output has ended. Behind that the kernel takes the machine down, for longer than a run of
+    /// some milliseconds and in steps of its own clock.
     Whole,
     /// What it has of the processors from its start to its end, the mean of [`AT_ONCE`]: of a run that mostly waits, all that confinement
     /// can change.
@@ -52,7 +53,7 @@ const RUNS: [Runs; 4] = [
         name: "run/start",
         arguments: &["hello"],
         span: Span::Start,
-        planted: Duration::from_micros(500),
+        planted: Duration::from_millis(1),
         blocks: 2,
     },
     Runs {
@@ -66,7 +67,7 @@ const RUNS: [Runs; 4] = [
         name: "run/compute",
         arguments: &["compute", "--cmdline", "1"],
         span: Span::Whole,
-        planted: Duration::from_millis(3),
+        planted: Duration::from_millis(1),
         blocks: 3,
     },
     Runs {
@@ -170,8 +171,10 @@ impl Runs {
                 running.read_byte()?;
                 return Ok(start.elapsed());
             }
+            running.read_all()?;
+            let took = start.elapsed();
             running.finish()?;
-            Ok(start.elapsed())
+            Ok(took)
         }))
     }
 
@@ -224,9 +227,14 @@ impl Running {
         Err(Error::Run(io::Error::other(format!("the guest did not say `{word}`"))))
     }
 
+    /// Reads until its output ends.
+    fn read_all(&mut self) -> Result<(), Error> {
+        io::copy(&mut self.output, &mut io::sink()).map(drop).map_err(Error::Run)
+    }
+
     /// Lets it come to its own end.
     fn finish(mut self) -> Result<(), Error> {
-        io::copy(&mut self.output, &mut io::sink()).map_err(Error::Run)?;
+        self.read_all()?;
         let status = self.child.wait().map_err(Error::Run)?;
         if status.success() { Ok(()) } else { Err(Error::Run(io::Error::other(format!("{status}")))) }
     }
