@@ -67,7 +67,7 @@ const RUNS: [Runs; 4] = [
         name: "run/compute",
         arguments: &["compute", "--cmdline", "1"],
         span: Span::Whole,
-        planted: Duration::from_millis(1),
+        planted: Duration::from_millis(2),
         blocks: 3,
     },
     Runs {
