@@ -151,6 +151,25 @@ fn where_the_same_twice_differs_no_difference_is_shown_in_any_form() {
 }
 
 #[test]
+fn what_the_exit_path_says_is_held_against_a_whole_run() {
+    let kept = Kept::new();
+    let words = [
+        ([70.0, 110.0, 150.0], "for each exit, which agrees."),
+        ([-20.0, 110.0, 240.0], "for each exit, which agrees, and would with nothing too."),
+        ([110.0, 150.0, 190.0], "for each exit, which is something else."),
+    ];
+    for (of_run, expected) in words {
+        let mut found = findings("sound", [80.0, 90.0, 102.0]);
+        let mut run = findings("sound", of_run)["tables"][0].take();
+        run["name"] = "run/exits".into();
+        found["tables"].as_array_mut().expect("tables").push(run);
+        let said = said(0, &["--show", &kept.keep("run.json", &found)]);
+        let loss = said.lines().nth(1).expect("what a guest loses");
+        assert!(loss.contains("100 000 times 0.9 %.") && loss.ends_with(expected), "{loss}");
+    }
+}
+
+#[test]
 fn memory_is_told_in_bytes() {
     let kept = Kept::new();
     let mut found = findings("sound", [4096.0, 7680.0, 9000.0]);

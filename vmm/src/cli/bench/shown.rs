@@ -147,8 +147,12 @@ pub(super) fn loss(findings: &Findings) -> Option<String> {
          {hundred}"
     );
     let Some(run) = cost("run/exits") else { return Some(format!("{computed}.")) };
-    let agrees = run.low <= exit.high && exit.low <= run.high;
-    let checked = if agrees { "which agrees" } else { "which is something else" };
+    let overlap = run.low <= exit.high && exit.low <= run.high;
+    let checked = match overlap {
+        false => "which is something else",
+        true if run.holds_zero() => "which agrees, and would with nothing too",
+        true => "which agrees",
+    };
     Some(format!(
         "{computed}. A whole run says {} ({}) for each exit, {checked}.",
         TIME.signed(run.median),
