@@ -83,17 +83,17 @@ void guest(void)
         uint64_t count = kick ? kick : mmio ? mmio : argument_number(1000);
         const char *kind = kick ? "ioeventfd" : mmio ? "MMIO" : "port";
 
-        if (line)
+        if (line) {
                 print("exits: begin, by lines\n");
-        else
-                print("exits: begin, %u %s exits\n", count, kind);
-        if (line)
                 exits_by_line();
-        else if (kick)
-                kicks(count);
-        else if (mmio)
-                mmio_exits(count);
-        else
-                port_exits(count);
+        } else {
+                print("exits: begin, %u %s exits\n", count, kind);
+                if (kick)
+                        kicks(count);
+                else if (mmio)
+                        mmio_exits(count);
+                else
+                        port_exits(count);
+        }
         print("exits: end\n");
 }

@@ -2,24 +2,21 @@
 //!
 //! `MemFree` does not show it, since pages that were given back wait with their processor, megabytes of them. What a filter is made
 //! of is counted where it is taken: a program lies in pages of its own (`VmallocUsed`), what describes it in the kernel's
-//! heap (`Slab`, `Percpu`). Threads keep what they took until all is measured: what was given back would be taken again unseen.
+//! heap (`Slab`, `Percpu`). Threads keep what they took until the process ends: what was given back would be taken again unseen.
 
 use std::fs;
-use std::io::{self, IoSlice};
-use std::sync::mpsc;
-use std::thread;
 
 use procfs::{Current as _, Meminfo};
 use rustix::fd::OwnedFd;
-use rustix::net::{
-    AddressFamily, SendAncillaryBuffer, SendFlags, SocketFlags, SocketType, sendmsg, socketpair,
-};
+use rustix::io::Errno;
+use rustix::net::{AddressFamily, SendFlags, SocketFlags, SocketType, send, socketpair};
 use seccomp_policies::bpf::Instruction;
 
 use super::{harmless, rules};
 use crate::bench::Error;
 use crate::bench::experiment::{NOTHING, Prepared};
 use crate::bench::method::{Contestant, Figure};
+use crate::bench::thread::Measured;
 use crate::bench::variant::{self, Part, Variant};
 use crate::confine::Tier;
 use crate::confine::install::{self, Hold};
@@ -52,7 +49,7 @@ pub(super) fn prepare() -> Result<Prepared, Error> {
     let mut all = vec![
         (Variant::new(NOTHING, Part::Baseline), keeping(nothing)),
         (Variant::new("nothing, again", Part::Control), keeping(nothing)),
-        (Variant::new("a message of 8 KiB", Part::Planted), keeping(send)),
+        (Variant::new("a message of 8 KiB", Part::Planted), keeping(leave_message)),
         (Variant::new("that message, by its size", Part::Work), message_by_its_size()),
     ];
     let of_policy = |policy, tier| harmless(variant::embedded(policy, tier));
@@ -72,7 +69,7 @@ pub(super) fn prepare() -> Result<Prepared, Error> {
         all.push((variant, keeping(move |_: &mut Kept| Ok(install::install(Hold::Program(program))?))));
     }
     let (variants, contestants) = all.into_iter().unzip();
-    let notes = if counts_can_be_refreshed() {
+    let notes = if refresh_counts() {
         Vec::new()
     } else {
         vec!["the kernel brings its counts up to date for root alone (/proc/sys/vm/stat_refresh): they lag here".to_owned()]
@@ -83,17 +80,32 @@ pub(super) fn prepare() -> Result<Prepared, Error> {
 /// What a thread has taken, beside its filters.
 type Kept = Vec<(OwnedFd, OwnedFd)>;
 
-/// A contestant whose threads each take something [`COUNT`] times, and stay.
+/// What a thread is told.
+enum Told {
+    /// To say that it is there.
+    Here,
+    /// To take what it takes, [`COUNT`] times.
+    Take,
+}
+
+/// A contestant whose threads each take something, and stay.
 fn keeping(
     take: impl Fn(&mut Kept) -> Result<(), Error> + Copy + Send + 'static,
 ) -> Contestant<'static, Error> {
-    let mut staying = Vec::new();
     let block = move || {
-        let thread = Staying::start(take)?;
+        let thread = Measured::start(move || {
+            let mut kept = Kept::new();
+            Ok(move |told| {
+                if let Told::Take = told {
+                    (0..COUNT).try_for_each(|_| take(&mut kept))?;
+                }
+                Ok(Figure::default())
+            })
+        })?;
+        thread.order(Told::Here)?;
         let before = in_the_kernel()?;
-        thread.go()?;
+        thread.order(Told::Take)?;
         let after = in_the_kernel()?;
-        staying.push(thread);
         Ok(Figure { value: (after - before) / f64::from(COUNT), migrated: false })
     };
     // What else happens makes a figure larger or smaller.
@@ -106,88 +118,32 @@ fn message_by_its_size() -> Contestant<'static, Error> {
     Contestant { blocks: 1, ..Contestant::new(move || Ok(Figure { value, migrated: false })) }
 }
 
-/// A thread that takes something when it is told, and keeps it until this is dropped.
-struct Staying {
-    go: Option<mpsc::Sender<()>>,
-    done: mpsc::Receiver<Result<(), Error>>,
-    thread: Option<thread::JoinHandle<()>>,
-}
-
-impl Staying {
-    fn start(take: impl Fn(&mut Kept) -> Result<(), Error> + Send + 'static) -> Result<Self, Error> {
-        let (go, told) = mpsc::channel();
-        let (tell, done) = mpsc::channel();
-        let body = move || {
-            // Whoever started it hears that it is there, and says when.
-            let _ = tell.send(Ok(()));
-            if told.recv().is_err() {
-                return;
-            }
-            let mut kept = Kept::new();
-            let _ = tell.send((0..COUNT).try_for_each(|_| take(&mut kept)));
-            // Nothing more is sent: it ends when the other side goes.
-            let _ = told.recv();
-        };
-        let thread = thread::Builder::new().name("measured".into()).spawn(body).map_err(Error::Spawn)?;
-        let staying = Self { go: Some(go), done, thread: Some(thread) };
-        staying.hear()?;
-        Ok(staying)
-    }
-
-    /// Has it take what it takes.
-    fn go(&self) -> Result<(), Error> {
-        if let Some(go) = &self.go {
-            // Where it has ended, it says nothing.
-            let _ = go.send(());
-        }
-        self.hear()
-    }
-
-    fn hear(&self) -> Result<(), Error> {
-        self.done.recv().unwrap_or_else(|_| Err(Error::Spawn(io::ErrorKind::Other.into())))
-    }
-}
-
-impl Drop for Staying {
-    fn drop(&mut self) {
-        drop(self.go.take());
-        if let Some(thread) = self.thread.take() {
-            // It has done nothing that could fail.
-            let _ = thread.join();
-        }
-    }
-}
-
 /// Leaves a message in a socket.
-fn send(kept: &mut Kept) -> Result<(), Error> {
-    let failed = |errno: rustix::io::Errno| Error::Descriptor(errno.into());
-    let message = [0; MESSAGE];
-    let message = [IoSlice::new(&message)];
+fn leave_message(kept: &mut Kept) -> Result<(), Error> {
+    let failed = |errno: Errno| Error::Descriptor(errno.into());
     loop {
         if let Some((socket, _)) = kept.last() {
-            match sendmsg(socket, &message, &mut SendAncillaryBuffer::default(), SendFlags::DONTWAIT) {
-                Err(rustix::io::Errno::AGAIN) => {}
+            match send(socket, &[0; MESSAGE], SendFlags::DONTWAIT) {
+                Err(Errno::AGAIN) => {}
                 sent => return sent.map(drop).map_err(failed),
             }
         }
-        kept.push(
-            socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)
-                .map_err(failed)?,
-        );
+        let pair = socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None);
+        kept.push(pair.map_err(failed)?);
     }
 }
 
 /// Has the kernel put together what each processor counts for itself, which it else does once a second
-/// (Linux `Documentation/admin-guide/sysctl/vm.rst`, `stat_refresh`).
-fn counts_can_be_refreshed() -> bool {
+/// (Linux `Documentation/admin-guide/sysctl/vm.rst`, `stat_refresh`). Whether it lets this process ask for that.
+fn refresh_counts() -> bool {
     fs::read("/proc/sys/vm/stat_refresh").is_ok()
 }
 
 /// Bytes that the kernel has in the places that a filter is in.
 #[expect(clippy::cast_precision_loss, reason = "a machine has less than 2^52 bytes")]
 fn in_the_kernel() -> Result<f64, Error> {
-    // Who may not has been told.
-    counts_can_be_refreshed();
+    // Who may not ask has been told.
+    let _ = refresh_counts();
     let counts = Meminfo::current().map_err(Error::Memory)?;
     Ok((counts.vmalloc_used + counts.slab + counts.per_cpu.unwrap_or(0)) as f64)
 }

@@ -1,4 +1,4 @@
-//! The clock that times are taken by, and work whose cost is known.
+//! The clock that times are taken by, the processors' time, and work whose cost is known.
 
 use std::hint::black_box;
 use std::io;
